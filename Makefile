@@ -1,0 +1,80 @@
+# make demo   set up if needed, run the demo study on this machine, print where the report is
+# make test   set up if needed, run every test
+# make help   the rest
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Where CPU wheels of torch come from, if pip's own index would bring CUDA (an index URL or --find-links FOLDER).
+TORCH_OPTIONS ?=
+LOCK := envs/training.txt
+STAMP := $(VENV)/.installed-$(shell sha256sum $(LOCK) pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
+VENV_VLLM ?= .venv-vllm
+STAMP_VLLM := $(VENV_VLLM)/.installed-$(shell sha256sum envs/vllm.txt 2>/dev/null | cut -c1-12)
+JOBS ?= 2
+
+export OMP_NUM_THREADS = 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: help env env-vllm demo smoke test test-fast test-slurm test-vllm bench lint docs clean-cache
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+	@echo "make smoke       every stage in under 90 seconds"
+	@echo "make test-fast   the tests without the workflow and cluster runs"
+	@echo "make test-slurm  the cluster tests (root, Debian's slurmctld slurmd slurm-client munge)"
+	@echo "make test-vllm   the vLLM engine's tests, in an environment of its own (4 GB)"
+	@echo "make bench       ratios against the peers"
+	@echo "make lint        ruff, import contracts, snakemake --lint"
+	@echo "make docs        regenerate specs/schema.json and docs/reference/"
+
+env: $(STAMP)
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "studyc needs Python 3.11 or later; this is $$($(PYTHON) --version). Set PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@rm -f $(VENV)/.installed-*; touch $@
+
+env-vllm: $(STAMP_VLLM)
+
+$(STAMP_VLLM):
+	@test -x $(VENV_VLLM)/bin/python || $(PYTHON) -m venv $(VENV_VLLM)
+	$(VENV_VLLM)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
+	$(VENV_VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r envs/vllm.txt
+	-$(VENV_VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@rm -f $(VENV_VLLM)/.installed-*; touch $@
+
+demo: env
+	$(BIN)/studyc run specs/demo.yaml
+
+smoke: env
+	$(BIN)/studyc run specs/smoke.yaml
+
+test: env
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests
+
+test-fast: env
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests --ignore tests/workflow --ignore tests/slurm
+
+test-slurm: env
+	$(BIN)/python -m pytest tests/slurm -m slurm
+
+test-vllm: env env-vllm
+	STUDYC_VLLM_PYTHON=$(VENV_VLLM)/bin/python $(BIN)/python -m pytest tests/engines/test_vllm.py
+
+bench: env
+	$(BIN)/python -m bench
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python -m tests.workflow.lint_snakefile
+
+docs: env
+	$(BIN)/studyc schema > specs/schema.json
+	$(BIN)/python -m docs.generate

@@ -1,0 +1,47 @@
+# The back end of studyc: one rule per stage, one wildcard, inputs looked up in the plan.
+#
+#   snakemake -n --config study=specs/demo.yaml              what would run, with the plan's counts
+#   snakemake --config study=specs/demo.yaml                 run here (profiles/default is loaded by itself)
+#   snakemake --profile slurm --config study=specs/demo.yaml run on the cluster
+#
+# The plan is compiled once, by the first process; jobs execute the frozen plan (pipeline/workflow.py).
+
+import os
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+sys.path.insert(0, os.environ.get("STUDYC_CODE", workflow.basedir))
+
+from pipeline.workflow import load
+
+STUDY = load(workflow, config)
+
+
+envvars:
+    *[name for name in ("STUDYC_PLAN", "STUDYC_CODE") if name in os.environ],
+
+
+wildcard_constraints:
+    key=r"[A-Za-z0-9][A-Za-z0-9._+-]*-[0-9a-f]{12}",
+
+
+rule all:
+    input:
+        STUDY.targets,
+    localrule: True
+
+
+include: "rules/source.smk"
+include: "rules/filter.smk"
+include: "rules/mix.smk"
+include: "rules/subset.smk"
+include: "rules/base.smk"
+include: "rules/sft.smk"
+include: "rules/rl.smk"
+include: "rules/checkpoint.smk"
+include: "rules/sample.smk"
+include: "rules/score.smk"
+include: "rules/analyse.smk"
+include: "rules/report.smk"

@@ -1,0 +1,190 @@
+"""Verdicts: is a claim of the study supported, refuted or undecided by what was measured?
+
+A part is *supported* where the whole interval of its effect lies on the claimed side of the threshold,
+*refuted* where the whole interval lies on the other side, and else *undecided*, with the direction of the
+point estimate. It is *incomplete* where measurements are missing; nothing is decided on half of the data.
+
+The parts of one claim are read one by one, so they share one error rate of 5 %: Holm's step-down procedure
+(Holm 1979, Scandinavian Journal of Statistics 6:65) gives each part its own level, and the part is decided by
+its interval at that level. Parts that are still incomplete count in the number of parts, so that results
+that arrive later never loosen a verdict. The claim is supported where all parts are, refuted where any is.
+
+Refused: deciding by an interval without width (nothing varied), which no result could contradict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pipeline.report.request import CompiledClaim, Part
+from pipeline.stats import LEVEL, Estimate, Side, estimate_contrast, estimate_mean, estimate_ratio
+
+Status = Literal["supported", "refuted", "undecided", "incomplete"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What one part is decided on: its sides, or the names of the measurements that are missing."""
+
+    left: Side | None = None
+    right: Side | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of one part. `interval` is at 95 %, `decisive` at the level that decided (Holm)."""
+
+    status: Status
+    label: str = ""
+    threshold: float = 0.0
+    effect: float | None = None
+    interval: tuple[float, float] | None = None
+    decisive: tuple[float, float] | None = None
+    level: float = LEVEL
+    p_value: float = 1.0
+    df: float | None = None
+    left: float | None = None
+    right: float | None = None
+    ratio: tuple[float, float, float] | None = None
+    decisive_ratio: tuple[float, float] | None = None
+    n_problems: int = 0
+    n_replicates: int = 0
+    scope: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimVerdict:
+    """What became of a claim: the status of all parts together, and each part's verdict in order."""
+
+    name: str
+    status: Status
+    parts: tuple[Verdict, ...]
+
+
+def decide_claim(claim: CompiledClaim, evidence: Sequence[Evidence]) -> ClaimVerdict:
+    """Decide every part of a claim at its Holm level, then the claim; one evidence per part, in order."""
+    estimates = [_estimate(part, given) for part, given in zip(claim.parts, evidence, strict=True)]
+    p_values = [1.0 if e is None else e.p_value(p.threshold) for p, e in zip(claim.parts, estimates, strict=True)]
+    levels = holm_levels(p_values)
+    verdicts = tuple(
+        decide(part, given, level=level) for part, given, level in zip(claim.parts, evidence, levels, strict=True)
+    )
+    return ClaimVerdict(name=claim.name, status=combine_statuses([v.status for v in verdicts]), parts=verdicts)
+
+
+def decide(part: Part, evidence: Evidence, *, level: float = LEVEL) -> Verdict:
+    """Decide one part by its interval at `level`."""
+    estimate = _estimate(part, evidence)
+    if estimate is None or evidence.left is None:
+        names = ", ".join(evidence.missing) or "all of it"
+        return Verdict(
+            status="incomplete", label=part.label, threshold=part.threshold, level=level, note=f"not there yet: {names}"
+        )
+    verdict = Verdict(
+        status="undecided",
+        label=part.label,
+        threshold=part.threshold,
+        effect=estimate.value,
+        interval=estimate.interval(),
+        decisive=estimate.interval(level),
+        level=level,
+        p_value=estimate.p_value(part.threshold),
+        df=estimate.df if math.isfinite(estimate.df) else None,
+        left=estimate_mean(evidence.left).value,
+        right=estimate_mean(evidence.right).value if evidence.right else None,
+        ratio=_ratio(part, evidence, LEVEL),
+        decisive_ratio=(_ratio(part, evidence, level) or (None,))[1:] or None,
+        n_problems=estimate.n_problems,
+        n_replicates=estimate.n_replicates,
+        scope=describe_scope(evidence.left, evidence.right),
+    )
+    status, note = _judge(part, verdict)
+    return replace(verdict, status=status, note="; ".join(filter(None, (note, *estimate.notes))))
+
+
+def _judge(part: Part, verdict: Verdict) -> tuple[Status, str]:
+    low, high = verdict.decisive
+    if low == high:
+        return "undecided", "every problem gave exactly the same difference, so its spread cannot be estimated"
+    above, below = low > part.threshold, high < part.threshold
+    if above or below:
+        return ("supported" if above == part.claims_larger else "refuted"), ""
+    if verdict.effect == part.threshold:
+        return "undecided", "the point estimate lies on the threshold"
+    agrees = (verdict.effect > part.threshold) == part.claims_larger
+    return "undecided", f"the point estimate {'agrees with' if agrees else 'contradicts'} the claim"
+
+
+def _ratio(part: Part, evidence: Evidence, level: float) -> tuple[float, float, float] | None:
+    """a / b with Fieller's interval, for the parts that claim a multiple."""
+    if part.times is None or evidence.left is None or evidence.right is None:
+        return None
+    return estimate_ratio(evidence.left, evidence.right, level=level)
+
+
+def _estimate(part: Part, evidence: Evidence) -> Estimate | None:
+    """The effect a − times·b or a − value; None where measurements are missing."""
+    if evidence.missing or evidence.left is None:
+        return None
+    if part.right and evidence.right is not None:
+        return estimate_contrast(evidence.left, evidence.right, times=1.0 if part.times is None else part.times)
+    return _Shifted.of(estimate_mean(evidence.left), part.value) if part.value is not None else None
+
+
+@dataclass(frozen=True)
+class _Shifted(Estimate):
+    """A mean minus a number: the interval of the mean, moved."""
+
+    shift: float = 0.0
+
+    @classmethod
+    def of(cls, mean: Estimate, value: float) -> _Shifted:
+        return cls(mean.value - value, mean.terms, mean.n_problems, mean.n_replicates, mean.share_n, mean.notes, value)
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        low, high = self._mean.interval(level)
+        return low - self.shift, high - self.shift
+
+    def p_value(self, threshold: float) -> float:
+        return self._mean.p_value(threshold + self.shift)
+
+    @property
+    def _mean(self) -> Estimate:
+        return Estimate(self.value + self.shift, self.terms, self.n_problems, self.n_replicates, self.share_n)
+
+
+def holm_levels(p_values: Sequence[float], *, level: float = LEVEL) -> list[float]:
+    """The confidence level of each part's interval, such that it excludes the threshold iff Holm rejects.
+
+    The i-th smallest p is held against alpha / (m − i + 1); from the first that fails on, the divisor stays.
+    """
+    alpha, count = 1 - level, len(p_values)
+    levels, divisor, stopped = [level] * count, count, False
+    for rank, index in enumerate(sorted(range(count), key=lambda i: (p_values[i], i))):
+        divisor = divisor if stopped else count - rank
+        levels[index] = 1 - alpha / divisor
+        stopped = stopped or p_values[index] > alpha / divisor
+    return levels
+
+
+def combine_statuses(statuses: Sequence[Status]) -> Status:
+    """Refuted if any part is; else incomplete, then undecided, if any part is; else supported."""
+    for status in ("refuted", "incomplete", "undecided"):
+        if status in statuses:
+            return status
+    return "supported" if statuses else "incomplete"
+
+
+def describe_scope(left: Side, right: Side | None) -> str:
+    """What the interval speaks about: which source of noise it holds."""
+    replicates = [len(side.replicates) for side in (left, right) if side is not None and side.trained]
+    if not replicates:
+        return "these models as they are, on problems like these"
+    if min(replicates) == 1:
+        return "these checkpoints only: one replicate says nothing about training noise"
+    return f"trainings like these ({min(replicates)} replicates), on problems like these"

@@ -1,0 +1,100 @@
+"""Cells: which combinations of levels exist, in the order in which the factors were declared."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import suggest
+from pipeline.locate import PathTuple
+from pipeline.spec.levels import Problems
+from pipeline.spec.study import Study
+
+STEP = "step"
+"""The one selector key that is no factor: a checkpoint of an RL run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination: a level of every factor."""
+
+    factors: tuple[str, ...]
+    levels: tuple[str, ...]
+
+    def level(self, factor: str) -> str:
+        """The cell's level of one factor."""
+        return self.levels[self.factors.index(factor)]
+
+    def as_dict(self) -> dict[str, str]:
+        """Factor → level."""
+        return dict(zip(self.factors, self.levels, strict=True))
+
+    @property
+    def name(self) -> str:
+        """A readable name: the levels in order."""
+        return " ".join(f"{factor}={level}" for factor, level in zip(self.factors, self.levels, strict=True))
+
+
+def chosen_levels(selected: Any) -> tuple[str, ...]:
+    """The level names that a selector's value stands for (`none`, one, or a list)."""
+    if isinstance(selected, tuple):
+        return tuple(name for item in selected for name in chosen_levels(item))
+    return ("none",) if selected is None else (str(selected),)
+
+
+def check_selector(
+    study: Study, selector: Mapping[str, Any], path: PathTuple, problems: Problems, *, steps: bool = False
+) -> bool:
+    """Note unknown factors and levels of a selector; True when it has none."""
+    is_fine = True
+    for factor, selected in selector.items():
+        if steps and factor == STEP:
+            continue
+        if factor not in study.factors:
+            is_fine = False
+            if f"factors.{factor}" not in study.broken:
+                known = [*study.factors, *([STEP] if steps else [])]
+                problems.add((*path, factor), f"factor {factor!r} is unknown", suggest(factor, known), key=True)
+            continue
+        for i, level in enumerate(chosen_levels(selected)):
+            if level not in study.factors[factor].levels:
+                is_fine = False
+                place = (*path, factor, i) if isinstance(selected, tuple) else (*path, factor)
+                problems.add(
+                    place,
+                    f"factor {factor!r} has no level {level!r}",
+                    suggest(level, study.factors[factor].levels),
+                )
+    return is_fine
+
+
+def expand_cells(study: Study, problems: Problems) -> tuple[Cell, ...]:
+    """The union of the cell patterns, without repetition, in declared order; unknown names are noted."""
+    names = tuple(study.factors)
+    positions: dict[tuple[int, ...], None] = {}
+    for i, pattern in enumerate(study.spec.cells):
+        if not check_selector(study, pattern, ("cells", i), problems):
+            continue
+        axes: list[Sequence[int]] = []
+        for name in names:
+            order = {level: k for k, level in enumerate(study.factors[name].levels)}
+            wanted = chosen_levels(pattern[name]) if name in pattern else order
+            axes.append([order[level] for level in wanted])
+        positions.update(dict.fromkeys(itertools.product(*axes)))
+    levels = [tuple(study.factors[name].levels) for name in names]
+    return tuple(
+        Cell(names, tuple(levels[axis][k] for axis, k in enumerate(position))) for position in sorted(positions)
+    )
+
+
+def match_cells(cells: Iterable[Cell], *selectors: Mapping[str, Any]) -> list[Cell]:
+    """The cells that all selectors allow; `step` is not theirs to decide."""
+    wanted: dict[str, set[str]] = {}
+    for selector in selectors:
+        for factor, selected in selector.items():
+            if factor != STEP:
+                names = set(chosen_levels(selected))
+                wanted[factor] = wanted[factor] & names if factor in wanted else names
+    return [cell for cell in cells if all(cell.level(f) in names for f, names in wanted.items())]

@@ -1,0 +1,140 @@
+"""`studyc run`: Snakemake in a process of its own, and progress that a person can follow.
+
+Snakemake's output goes to `results/logs/run-<time>.log`; what is shown is made from the records and the
+progress files of the artifacts, so it looks the same on a laptop and on a cluster.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.plan.compiled import Plan, compile_plan
+from pipeline.plan.frozen import refuse_unpinned
+from pipeline.plan.status import is_locked, progress_line, state_of
+from pipeline.record import is_done
+from pipeline.render import counts_table
+
+INCOMPLETE = 3
+POLL_SECONDS = 1.0
+LINE_SECONDS = 15.0
+"""Between two lines about a running stage where the output is no terminal."""
+
+
+def run_studies(specs: Sequence[Path], results: Path, profile: str, passed_on: Sequence[str], *, is_quiet: bool) -> int:
+    """Run what is missing of some studies; 0 when everything is done, 3 when something is left."""
+    plan = compile_plan(specs, results=results)
+    refuse_unpinned(plan)
+    print(counts_table(plan), flush=True)
+    command = [
+        sys.executable, "-m", "snakemake", "--profile", profile,
+        "--config", f"studies={' '.join(str(s) for s in specs)}", *([f"results={results}"] if str(results) != "results" else []),
+        *passed_on,
+    ]  # fmt: skip
+    if is_quiet or {"-n", "--dry-run", "--dryrun"} & set(passed_on):
+        return subprocess.call(command)
+    log = results / "logs" / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as stream:
+        child = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        _Follower(plan).follow(child)
+    return _finish(plan, child.returncode, log)
+
+
+def _finish(plan: Plan, code: int, log: Path) -> int:
+    after = dataclasses.replace(plan)
+    for key in after.artifacts:
+        if state_of(after, key) == "failed":
+            from pipeline.plan.status import _failure
+
+            failure = _failure(after, key, after.studies[0].study.document.file)
+            print(f"✗ {key}\n    {failure.message}\n    alone: {failure.command}", file=sys.stderr)
+    if code == 0 and not after.to_run:
+        from pipeline.reporting import publish
+
+        for page in publish(after):
+            print("\n".join([f"\nreport of {page.study}: {page.path}", *page.verdicts]))
+        return 0
+    left = len(after.to_run)
+    if left:
+        print(f"{left} artifacts are not done; run again to resume. Snakemake's log: {log}", file=sys.stderr)
+    else:
+        print(f"Snakemake ended with exit code {code}; its log: {log}", file=sys.stderr)
+        print("".join(f"    {line}\n" for line in log.read_text(errors="replace").splitlines()[-12:]), file=sys.stderr, end="")
+    return INCOMPLETE
+
+
+class _Follower:
+    """Shows what finishes and what runs: bars on a terminal, lines elsewhere."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.open = {key: plan.results / plan.artifacts[key].stage / key for key in plan.to_run}
+        self.total = len(self.open)
+        self.started = time.monotonic()
+        self.spoken: dict[str, tuple[float, str]] = {}
+
+    def follow(self, child: subprocess.Popen[bytes]) -> None:
+        """Watch until the child ends; Ctrl-C is passed on and waited for."""
+        live = self._live() if sys.stdout.isatty() else None
+        interrupted = False
+        while True:
+            try:
+                finished = child.poll() is not None
+                running = self._step(live)
+                if live is not None:
+                    live.show(self.total - len(self.open), self.total, running)
+                if finished:
+                    break
+                time.sleep(POLL_SECONDS)
+            except KeyboardInterrupt:
+                if interrupted:
+                    child.kill()
+                interrupted = True
+                child.send_signal(signal.SIGINT)
+        if live is not None:
+            live.close()
+
+    def _live(self):
+        from pipeline.live import Live
+
+        return Live()
+
+    def _step(self, live) -> list[tuple[str, Path]]:
+        running = []
+        for key, folder in list(self.open.items()):
+            if is_done(folder):
+                del self.open[key]
+                self._say(f"[{self.total - len(self.open)}/{self.total}] {self._clock()}  {self._name(key)}  done", live)
+            elif folder.is_dir() and is_locked(folder):
+                running.append((self._name(key), folder))
+                if live is None:
+                    self._say_sometimes(key)
+        return running
+
+    def _say_sometimes(self, key: str) -> None:
+        now = time.monotonic()
+        last, text = self.spoken.get(key, (now, ""))
+        fresh = progress_line(self.plan, key)
+        if now - last >= LINE_SECONDS and fresh != text:
+            print(f"        {self._clock()}  {fresh}", flush=True)
+            self.spoken[key] = (now, fresh)
+        else:
+            self.spoken.setdefault(key, (last, text))
+
+    def _say(self, line: str, live) -> None:
+        (live.say if live is not None else lambda text: print(text, flush=True))(line)
+
+    def _name(self, key: str) -> str:
+        artifact = self.plan.artifacts[key]
+        return f"{artifact.stage:<10} {artifact.title}"
+
+    def _clock(self) -> str:
+        seconds = int(time.monotonic() - self.started)
+        return f"{seconds // 60:d}:{seconds % 60:02d}"

@@ -1,0 +1,105 @@
+"""The filter stage's work: apply the catalogue's filters in order, count what goes and why (polars).
+
+Each filter judges the ids that are left, reading only the columns that it needs; the texts are written
+once, at the end, in a stream. A judgement that is finished is kept in the working folder, so that a
+killed job does not tokenise or grade again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pipeline import filters
+from pipeline.engines.rows import Dropped, count_rows, write_rows
+from pipeline.errors import InputError, StageError
+from pipeline.filters import FilterContext
+from pipeline.fingerprint import canonical_json, digest
+from pipeline.job import Job
+from pipeline.stages.filter import FilterConfig
+
+
+def filter_rows(job: Job, config: FilterConfig) -> dict[str, Any]:
+    """Write job.folder/rows.parquet; the facts give per filter rows in, rows out, reasons and examples."""
+    source = job.one("rows") / "rows.parquet"
+    context = make_context(job, config)
+    rows_in = left = count_rows(source)
+    rows = pl.scan_parquet(source)
+    steps: list[dict[str, Any]] = []
+    for number, step in enumerate(config.filters):
+        job.progress(number, len(config.filters), "filters", filter=step.name)
+        module, params = filters.get(step.name), filters.validate(step.name, step.params)
+        verdicts = _judge_once(job, config, number, module, rows, params, context)
+        rows, dropped = split_rows(rows, verdicts)
+        kept = left - dropped.counts.total()
+        steps.append({"filter": step.name, "rows_in": left, "rows_out": kept, **dropped.facts()})
+        left = kept
+        if left == 0:
+            raise _emptied(steps)
+        if hasattr(module, "rewrite"):
+            rows = module.rewrite(rows, params, context)
+    write_rows(rows, job.folder / "rows.parquet")
+    job.progress(len(config.filters), len(config.filters), "filters")
+    return {"rows_in": rows_in, "rows_out": left, "filters": steps}
+
+
+def make_context(job: Job, config: FilterConfig) -> FilterContext:
+    """What filters are given besides the rows, from the job's inputs."""
+    policies = job.inputs.get("policy", ())
+    return FilterContext(
+        against=tuple(folder / "rows.parquet" for folder in job.inputs.get("against", ())),
+        tokenizer=policies[0] / "model" if policies else None,
+        seed=config.seed,
+        batch_rows=config.batch_rows,
+        processes=config.processes,
+    )
+
+
+def split_rows(rows: pl.LazyFrame, verdicts: pl.DataFrame) -> tuple[pl.LazyFrame, Dropped]:
+    """The rows without a reason against them, in their order, and what is dropped for which reason."""
+    dropped = Dropped()
+    gone = verdicts.filter(pl.col("reason").is_not_null())
+    for (reason,), part in gone.group_by("reason", maintain_order=True):
+        dropped.add(str(reason), part["id"].to_list())
+    if gone.is_empty():
+        return rows, dropped
+    kept = verdicts.filter(pl.col("reason").is_null()).select("id").lazy()
+    return rows.join(kept, on="id", how="semi", maintain_order="left"), dropped
+
+
+def _judge_once(
+    job: Job,
+    config: FilterConfig,
+    number: int,
+    module: Any,
+    rows: pl.LazyFrame,
+    params: Any,
+    context: FilterContext,
+) -> pl.DataFrame:
+    """The filter's verdicts, from the working folder where an earlier attempt left them."""
+    done = [[step.name, step.params] for step in config.filters[: number + 1]]
+    path: Path = job.work / f"verdicts-{number}-{digest(canonical_json([done, config.seed]))}.parquet"
+    if path.exists():
+        return pl.read_parquet(path)
+    try:
+        verdicts = module.judge(rows, params, context)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"filter {config.filters[number].name} cannot read its rows: {reason}") from error
+    scratch = path.with_name(f".{path.name}-{os.getpid()}")
+    verdicts.write_parquet(scratch)
+    os.replace(scratch, path)
+    return verdicts
+
+
+def _emptied(steps: list[dict[str, Any]]) -> StageError:
+    """The message for a filter that left nothing: its reasons, and the counts of all filters so far."""
+    last = steps[-1]
+    reasons = ", ".join(f"{count} × {reason}" for reason, count in last["dropped"].items())
+    path = " → ".join(f"{step['filter']} {step['rows_out']}" for step in steps)
+    return StageError(
+        f"filter {last['filter']} leaves nothing of {last['rows_in']} rows ({reasons})",
+        f"Loosen it. Rows so far: {steps[0]['rows_in']} → {path}.",
+    )

@@ -1,0 +1,152 @@
+"""Policies on disk: loading, checking and saving a Hugging Face folder.
+
+Guaranteed: weights come from safetensors only, no code of the folder is ever run, nothing is fetched;
+a folder appears under its final name only when it is complete.
+Refused, each with its remedy: no folder or config, no safetensors (pickle can run code), unreadable or
+truncated weights, no chat template, no EOS, token ids beyond the embedding's rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+
+
+def quiet_libraries() -> None:
+    """Silence progress bars, advice and telemetry of the Hugging Face libraries; call before importing them."""
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS", "TRL_EXPERIMENTAL_SILENCE"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    for name in ("accelerate", "datasets", "trl", "peft", "deepspeed", "torch.distributed"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*pin_memory.*")
+
+
+def load_policy(
+    folder: Path, precision: str = "fp32", device: str = "cpu", *, chat_template: bool = True
+) -> tuple[Any, Any]:
+    """Load a policy folder as (model in eval mode, tokenizer).
+
+    `precision` is the dtype of the weights (fp32 or bf16). A missing pad token is set to EOS.
+    Raises InputError for every folder that is not usable; `chat_template=False` allows one without.
+    """
+    folder = Path(folder)
+    check_policy_folder(folder)
+    quiet_libraries()
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    tokenizer = load_tokenizer(folder, chat_template=chat_template)
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    try:
+        model, loaded = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as problem:
+        raise InputError(
+            f"{folder}: the weights cannot be loaded: {_first_line(problem)}",
+            "The folder is damaged or of an unknown architecture: copy or download it again.",
+        ) from problem
+    _check_weights(folder, model, tokenizer, loaded)
+    return model.to(device).eval(), tokenizer
+
+
+def load_tokenizer(folder: Path, *, chat_template: bool = True) -> Any:
+    """Load only the tokenizer of a policy folder, with the checks that concern it."""
+    quiet_libraries()
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as problem:
+        raise InputError(
+            f"{folder}: the tokenizer cannot be loaded: {_first_line(problem)}",
+            "A policy folder needs tokenizer.json and tokenizer_config.json beside its weights.",
+        ) from problem
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            f"{folder}: the tokenizer has no EOS token, so a response could never end",
+            "Name eos_token in tokenizer_config.json.",
+        )
+    if chat_template and not tokenizer.chat_template:
+        raise InputError(
+            f"{folder}: the tokenizer has no chat template, so no prompt can be built",
+            "Take the instruct variant of the model, or add chat_template.jinja to the folder.",
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def check_policy_folder(folder: Path) -> None:
+    """Refuse, before anything heavy is imported, what cannot be a policy folder."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such model folder", "Check the path, or make the artifact first.")
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: config.json is missing", "Point to a Hugging Face model folder.")
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+        found = f" (found {', '.join(pickles)}, which could run code when loaded)" if pickles else ""
+        raise InputError(
+            f"{folder}: there are no safetensors weights{found}",
+            "Convert the weights: save_pretrained(…, safe_serialization=True).",
+        )
+
+
+def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Save weights (safetensors) and tokenizer; `folder` appears, or is replaced, only when complete."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = folder.with_name(f".{folder.name}-{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    model.save_pretrained(scratch, safe_serialization=True)
+    tokenizer.save_pretrained(scratch)
+    publish_folder(scratch, folder)
+
+
+def publish_folder(scratch: Path, folder: Path) -> None:
+    """Move a complete scratch folder to its final name; an older folder there is replaced."""
+    if folder.exists():
+        outdated = folder.with_name(f".{folder.name}-{os.getpid()}-outdated")
+        os.replace(folder, outdated)
+        os.replace(scratch, folder)
+        shutil.rmtree(outdated, ignore_errors=True)
+    else:
+        os.replace(scratch, folder)
+
+
+def _check_weights(folder: Path, model: Any, tokenizer: Any, loaded: dict[str, Any]) -> None:
+    rows = model.config.get_text_config().vocab_size
+    if len(tokenizer) > rows:
+        raise InputError(
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens and the embedding only {rows} rows",
+            "Tokenizer and weights belong to different models; take both from one folder.",
+        )
+    missing = sorted(loaded.get("missing_keys", ()))
+    if missing:
+        raise InputError(
+            f"{folder}: {len(missing)} weights are missing, first {missing[0]}",
+            "The folder is incomplete, or holds only an adapter: merge it into its base first.",
+        )
+
+
+def _first_line(problem: BaseException) -> str:
+    text = str(problem).strip()
+    return text.splitlines()[0] if text else type(problem).__name__

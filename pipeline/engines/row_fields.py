@@ -1,0 +1,276 @@
+"""From raw columns to ours, one batch at a time: the columns' names, the text, the gold answer.
+
+Guarantees: the order of the source; text columns are text; whole floats lose their .0.
+Refuses, naming the field or the row: a missing column (with the nearest), a column of lists where text
+is needed, a gold answer that is missing, or no number where the map says number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+from pipeline.datasets import Column, FieldMap, RowCondition
+from pipeline.engines.rows import ROW, Dropped
+from pipeline.errors import InputError, suggest
+from pipeline.grading import find_box
+
+OURS = ("id", "problem", "answer", "solution")
+_BARE_BOX = re.compile(r"\\boxed\s+([^\s${}\\]+)")
+
+
+def find_column(column: Column | None, schema: pl.Schema, role: str, source: str) -> str | None:
+    """The column of the source that a map names; None where it names none or an optional one is missing."""
+    if column is None:
+        return None
+    wanted = (column,) if isinstance(column, str) else column
+    for name in wanted:
+        bare = name.removesuffix("?")
+        if _dtype(bare, schema) is not None:
+            return bare
+    if any(name.endswith("?") for name in wanted):
+        return None
+    tried = " or ".join(repr(name) for name in wanted)
+    near = suggest(wanted[0].removesuffix("?"), schema)
+    exist = "" if near.startswith("Known") else f" Fields here: {', '.join(schema)}."
+    raise InputError(f"{source}: there is no field {tried} (wanted as {role})", f"{near}{exist}")
+
+
+def needed_columns(
+    fields: FieldMap, row_filter: Sequence[RowCondition], schema: pl.Schema, source: str
+) -> list[str]:
+    """The source columns that mapping reads, so that a reader can leave the others alone."""
+    if fields.extra is None:
+        return list(schema)
+    roles: list[tuple[Column | None, str]] = [
+        (fields.id, "id"),
+        (fields.problem, "problem"),
+        (fields.body, "body"),
+        (fields.answer, "answer"),
+        (fields.solution, "solution"),
+        *((c, "extra column") for c in fields.extra),
+        *((c.column, "row filter") for c in row_filter),
+    ]
+    found = {find_column(column, schema, role, source) for column, role in roles} - {None}
+    return [name for name in schema if name in found or any(f.startswith(f"{name}.") for f in found if f)]
+
+
+def map_batch(
+    raw: pl.DataFrame,
+    fields: FieldMap,
+    row_filter: Sequence[RowCondition],
+    source: str,
+    first_row: int,
+    dropped: Dropped,
+) -> pl.DataFrame:
+    """Our columns of one batch; `first_row` counts from 1; rows left out are added to `dropped`."""
+    answer = find_column(fields.answer, raw.schema, "answer", source)
+    frame = raw.with_row_index(ROW, offset=first_row)
+    for condition in row_filter:
+        keep = _meets(condition, frame, source)
+        dropped.add("row_filter", _row_names(frame.filter(~keep)))
+        frame = frame.filter(keep)
+    mapped = frame.select(
+        _id(frame, fields, source),
+        _problem(frame, fields, source),
+        _gold(frame, answer, fields, source),
+        _solution(frame, fields, source),
+        *_extras(frame, fields, answer, source),
+        pl.col(ROW),
+    )
+    if fields.gold_in_problem:
+        mapped = _move_gold(mapped)
+    return _without_missing(mapped, fields, answer, source, dropped)
+
+
+def last_boxed(text: str | None) -> str | None:
+    r"""The gold in a solution's last box, as the grader finds it; also `\boxed 5` without braces."""
+    if text is None:
+        return None
+    if (found := find_box(text)) is not None:
+        return found
+    bare = _BARE_BOX.findall(text)
+    return bare[-1] if bare else None
+
+
+def _row_names(frame: pl.DataFrame) -> list[str]:
+    return [f"row {row}" for row in frame[ROW].to_list()]
+
+
+def _dtype(name: str, schema: pl.Schema) -> pl.DataType | None:
+    """The type of a column or of a field of a struct column; None where there is none."""
+    if name in schema:
+        return schema[name]
+    outer, *inner = name.split(".")
+    dtype: pl.DataType | None = schema.get(outer)
+    for part in inner:
+        fields = dtype.fields if isinstance(dtype, pl.Struct) else []
+        dtype = next((f.dtype for f in fields if f.name == part), None)
+    return dtype if inner else None
+
+
+def _expression(name: str, frame: pl.DataFrame) -> tuple[pl.Expr, pl.DataType]:
+    """A column, or a field of a struct column, with its type."""
+    dtype = _dtype(name, frame.schema)
+    if dtype is None:
+        raise InputError(f"there is no field {name!r}", suggest(name, frame.columns))
+    if name in frame.schema:
+        return pl.col(name), dtype
+    outer, *inner = name.split(".")
+    expression = pl.col(outer)
+    for part in inner:
+        expression = expression.struct.field(part)
+    return expression, dtype
+
+
+def _text(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
+    """A column as text; whole floats lose their .0; lists and structs are refused."""
+    expression, dtype = _expression(name, frame)
+    if isinstance(dtype, (pl.List, pl.Struct, pl.Array)):
+        raise InputError(
+            f"{source}: field {name!r} holds {'records' if isinstance(dtype, pl.Struct) else 'lists'}, not text",
+            "Name a field of text, or read the first element of a list with {gold: first_of_list}.",
+        )
+    if dtype.is_float():
+        whole = expression.cast(pl.Int64, strict=False)
+        return pl.when(expression == whole).then(whole.cast(pl.String)).otherwise(expression.cast(pl.String))
+    return expression.cast(pl.String)
+
+
+def _meets(condition: RowCondition, frame: pl.DataFrame, source: str) -> pl.Expr:
+    name = find_column(condition.column, frame.schema, "row filter", source)
+    if name is None:
+        raise InputError(f"{source}: there is no field {condition.column!r} to filter by")
+    if condition.contains is not None:
+        return _text(name, frame, source).str.contains(condition.contains, literal=True).fill_null(False)
+    wanted = condition.equals
+    expression, dtype = _expression(name, frame)
+    if dtype == pl.String and not isinstance(wanted, str):
+        raise InputError(
+            f"{source}: field {name!r} holds text, compared with {wanted!r}", f"Write '{wanted}'."
+        )
+    return (expression == pl.lit(wanted)).fill_null(False)
+
+
+def _id(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
+    name = find_column(fields.id, frame.schema, "id", source)
+    if name is None:
+        return pl.lit(None, dtype=pl.String).alias("id")
+    blank = frame.filter(_text(name, frame, source).is_null())
+    if len(blank):
+        raise InputError(
+            f"{source}: {_row_names(blank)[0]} has no {name!r}", "Fill it, or use {fields: {id: null}}."
+        )
+    return _text(name, frame, source).alias("id")
+
+
+def _problem(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
+    name = find_column(fields.problem, frame.schema, "problem", source)
+    text = _text(name or "problem", frame, source).str.strip_chars()
+    body_name = find_column(fields.body, frame.schema, "body", source)
+    if body_name is not None:
+        body = _text(body_name, frame, source).str.strip_chars().fill_null("")
+        ended = body.str.contains(r"[.!?:;,]$")
+        text = (
+            pl.when(body == "").then(text).when(ended).then(body + " " + text).otherwise(body + ". " + text)
+        )
+    return pl.when(text != "").then(text).alias("problem")
+
+
+def _gold(frame: pl.DataFrame, answer: str | None, fields: FieldMap, source: str) -> pl.Expr:
+    """The gold answer as text, null where there is none; raises for what is no number where one is due."""
+    if answer is None:
+        return pl.lit(None, dtype=pl.String).alias("answer")
+    if fields.gold == "first_of_list":
+        text = _first_of_list(answer, frame, source)
+    else:
+        text = _text(answer, frame, source)
+    if fields.gold == "after_hashes":
+        parts = text.str.split("####")
+        text = pl.when(parts.list.len() > 1).then(parts.list.last().str.replace_all(",", "", literal=True))
+    elif fields.gold == "last_boxed":
+        text = text.map_elements(last_boxed, return_dtype=pl.String)
+    text = text.str.strip_chars()
+    if fields.unwrap_math:
+        text = text.str.replace(r"^\$([^$]+)\$$", "${1}").str.strip_chars()
+    if fields.gold in ("number", "integer"):
+        text = _number(text, frame, fields.gold, source)
+    return pl.when(text != "").then(text).alias("answer")
+
+
+def _first_of_list(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
+    expression, dtype = _expression(name, frame)
+    if isinstance(dtype, pl.List):
+        return expression.list.first().cast(pl.String)
+    return _text(name, frame, source)
+
+
+def _number(text: pl.Expr, frame: pl.DataFrame, kind: str, source: str) -> pl.Expr:
+    bare = text.str.replace_all(r"[,$]", "").str.strip_chars()
+    pattern = r"^[+-]?\d+(\.0*)?$" if kind == "integer" else r"^[+-]?(\d+\.?\d*|\.\d+)$"
+    wrong = frame.select(pl.col(ROW), text.alias("gold")).filter(
+        (pl.col("gold") != "") & ~_has_form(pl.col("gold"), pattern)
+    )
+    if len(wrong):
+        row, gold = wrong.row(0)
+        raise InputError(
+            f"{source}: the gold answer of row {row} is {gold!r}, which is no {kind}",
+            "Read it with {gold: as_is}, or mend the row.",
+        )
+    whole = bare.str.replace(r"\.0*$", "").str.replace(r"^([+-]?)0+(\d)", "${1}${2}").str.replace(r"^\+", "")
+    return whole
+
+
+def _has_form(text: pl.Expr, pattern: str) -> pl.Expr:
+    """Whether a number's text, without commas and dollar signs, has this form."""
+    return text.str.replace_all(r"[,$]", "").str.strip_chars().str.contains(pattern)
+
+
+def _solution(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
+    name = find_column(fields.solution, frame.schema, "solution", source)
+    if name is None:
+        return pl.lit(None, dtype=pl.String).alias("solution")
+    return _text(name, frame, source).alias("solution")
+
+
+def _extras(frame: pl.DataFrame, fields: FieldMap, answer: str | None, source: str) -> list[pl.Expr]:
+    if fields.extra is None:
+        read = {answer, find_column(fields.problem, frame.schema, "problem", source)}
+        return [pl.col(c) for c in frame.columns if c not in OURS and c != ROW and c not in read]
+    kept = [find_column(column, frame.schema, "extra column", source) for column in fields.extra]
+    return [_expression(c, frame)[0].alias(c.split(".")[-1]) for c in kept if c]
+
+
+def _move_gold(mapped: pl.DataFrame) -> pl.DataFrame:
+    """Where the gold is blank and the problem ends in 'Answer: …', move it from the problem's text."""
+    pattern = r"(?i)\s*answers?:\s*([^\n]+?)\s*$"
+    found = pl.col("problem").str.extract(pattern, 1).str.replace(r"^\$([^$]+)\$$", "${1}")
+    moved = pl.col("answer").is_null() & found.is_not_null()
+    return mapped.with_columns(
+        answer=pl.when(moved).then(found).otherwise(pl.col("answer")),
+        problem=pl.when(moved).then(pl.col("problem").str.replace(pattern, "")).otherwise(pl.col("problem")),
+    )
+
+
+def _without_missing(
+    mapped: pl.DataFrame, fields: FieldMap, answer: str | None, source: str, dropped: Dropped
+) -> pl.DataFrame:
+    """Refuse, drop or keep rows without a gold answer; rows without a problem are never kept."""
+    checks: Iterable[tuple[str, str]] = [("problem", "problem")]
+    if answer is not None and fields.missing != "keep":
+        checks = [*checks, ("answer", "gold answer")]
+    for column, what in checks:
+        lacking = mapped.filter(pl.col(column).is_null())
+        if lacking.is_empty():
+            continue
+        if fields.missing == "refuse":
+            name = lacking["id"][0]
+            shown = _row_names(lacking)[0] + (f" (id {name!r})" if name is not None else "")
+            raise InputError(
+                f"{source}: {shown} has no {what}",
+                "Mend the row, or leave such rows out with {fields: {missing: drop}}.",
+            )
+        dropped.add(f"no {what}", _row_names(lacking))
+        mapped = mapped.filter(pl.col(column).is_not_null())
+    return mapped

@@ -1,0 +1,253 @@
+"""Supervised fine-tuning with TRL's SFTTrainer.
+
+Guaranteed: loss falls on the response only (unless `loss_on: all`), the same tokens as TRL's own preparation
+gives; the batch order follows from the seed and the epoch alone, so a killed run that resumes ends with the same
+weights as one that was never killed (same machine, same number of processes).
+Refused: no rows, rows without a solution, rows whose whole response is cut off by max_length, NaN.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.engines.policy import load_policy, quiet_libraries
+from pipeline.errors import InputError
+from pipeline.job import Job
+from pipeline.prompt import Prompt
+from pipeline.stages.sft import SftConfig
+
+quiet_libraries()
+
+import torch  # noqa: E402
+from datasets import Dataset, Features, List, Value  # noqa: E402
+from transformers import PrinterCallback  # noqa: E402
+from trl import SFTConfig as SftArguments  # noqa: E402
+from trl import SFTTrainer  # noqa: E402
+
+from pipeline.engines.trainer_args import (  # noqa: E402
+    build_arguments,
+    build_lora,
+    count_processes,
+    save_trained,
+    split_batch,
+)
+from pipeline.engines.trainer_log import TrainingLog, find_checkpoint, write_log  # noqa: E402
+
+_FEATURES = Features({"input_ids": List(Value("int32")), "labels": List(Value("int32"))})
+_CHUNK = 1_000
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokenised examples and what was cut: `truncated` rows lost their end, `dropped` their whole response."""
+
+    dataset: Dataset
+    lengths: list[int]
+    truncated: int
+    dropped: int
+
+
+def train(job: Job, config: SftConfig, *, policy: Path, rows: Path) -> dict[str, Any]:
+    """Fine-tune `policy` on `rows` (rows.parquet); leaves model/ and log.parquet in the job's folder.
+
+    Returns the measured facts: rows, rows_truncated, rows_dropped, tokens_per_epoch, steps, final_loss,
+    training_seconds and tokens_per_second of this attempt.
+    """
+    examples = read_examples(rows)
+    model, tokenizer = load_policy(policy)
+    tokens = tokenize(examples, tokenizer, config)
+
+    def progress(step: int, total: int, metrics: dict[str, float]) -> None:
+        job.progress(step, total, "steps", **{name: metrics[name] for name in ("loss",) if name in metrics})
+
+    trainer, facts = fit(model, tokenizer, tokens, config, seed=job.seed, work=job.work, progress=progress)
+    if trainer.is_world_process_zero():
+        write_log(job.work, job.folder / "log.parquet")
+    save_trained(trainer, tokenizer, job.folder / "model", config)
+    return facts
+
+
+def fit(
+    model: Any,
+    tokenizer: Any,
+    tokens: Tokens,
+    config: SftConfig,
+    *,
+    seed: int,
+    work: Path,
+    progress: Callable[[int, int, dict[str, float]], None],
+) -> tuple[SFTTrainer, dict[str, Any]]:
+    """Train the model in place, resuming from `work`; (trainer, facts). StageError when stopped or NaN."""
+    checkpoint = find_checkpoint(work)
+    log = TrainingLog(work=work, progress=progress, save_every_minutes=config.save_every_minutes, kind="SFT")
+    micro_batch, passes = split_batch(config.batch_size, config.micro_batch)
+    arguments = SftArguments(
+        **build_arguments(config, seed=seed, output=work / "checkpoints"),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=micro_batch,
+        gradient_accumulation_steps=passes,
+        max_length=config.max_length if config.packing == "isolated" else None,
+        packing=config.packing == "isolated",
+        packing_strategy="bfd",
+        completion_only_loss=False,  # the labels are already masked
+    )
+    trainer = _BucketTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=tokens.dataset,
+        processing_class=tokenizer,
+        peft_config=build_lora(config),
+        callbacks=[log],
+        bucket=(config.batch_size, seed) if config.bucket_by_length else None,
+    )
+    trainer.remove_callback(PrinterCallback)
+    started = time.monotonic()
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        log.close()
+    log.raise_if_stopped()
+    first_step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+    return trainer, _measure(trainer, tokens, config, log, time.monotonic() - started, first_step)
+
+
+def read_examples(rows: Path) -> list[tuple[str, str]]:
+    """(problem, solution) of every row; InputError where there is none or a solution is missing."""
+    import polars as pl
+
+    if not rows.is_file():
+        raise InputError(f"{rows}: there is no such file", "Make the data set first.")
+    frame = pl.read_parquet(rows)
+    if missing := {"problem", "solution"} - set(frame.columns):
+        raise InputError(f"{rows}: column {sorted(missing)[0]} is missing", "SFT needs problem and solution.")
+    if frame.is_empty():
+        raise InputError(f"{rows}: the data set has no rows", "Check its filters and its number of rows.")
+    empty = frame.filter(pl.col("solution").is_null() | (pl.col("solution") == "") | pl.col("problem").is_null())
+    if not empty.is_empty():
+        raise InputError(
+            f"{rows}: {len(empty)} of {len(frame)} rows have no solution to train on",
+            "Filter them out, or take a data set that has solutions.",
+        )
+    return list(zip(frame["problem"].to_list(), frame["solution"].to_list(), strict=True))
+
+
+def tokenize(examples: list[tuple[str, str]], tokenizer: Any, config: SftConfig) -> Tokens:
+    """Apply the chat template and cut at max_length; labels are -100 where no loss falls."""
+    import pyarrow as pa
+
+    tables, lengths, truncated, dropped = [], [], 0, 0
+    for chunk in itertools.batched(examples, _CHUNK) if hasattr(itertools, "batched") else _batched(examples):
+        ids, labels = [], []
+        for full, masked in _encode(chunk, tokenizer, config.prompt, everything=config.loss_on == "all"):
+            truncated += len(full) > config.max_length
+            full, masked = full[: config.max_length], masked[: config.max_length]
+            if all(label == -100 for label in reversed(masked)):
+                dropped += 1
+                continue
+            ids.append(full)
+            labels.append(masked)
+            lengths.append(len(full))
+        arrays = [pa.array(column, pa.list_(pa.int32())) for column in (ids, labels)]
+        tables.append(pa.table(arrays, names=["input_ids", "labels"]))
+    if not lengths:
+        raise InputError(
+            f"max_length {config.max_length} cuts off the whole response of all {len(examples)} rows",
+            "Raise max_length, or shorten the prompt.",
+        )
+    dataset = Dataset(pa.concat_tables(tables).cast(_FEATURES.arrow_schema))
+    return Tokens(dataset, lengths, truncated, dropped)
+
+
+def _batched(examples: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    return (examples[at : at + _CHUNK] for at in range(0, len(examples), _CHUNK))
+
+
+def _encode(
+    chunk: Any, tokenizer: Any, prompt: Prompt, *, everything: bool
+) -> Iterator[tuple[list[int], list[int]]]:
+    """(token ids, labels) of each example; the response begins where prompt and whole part (as in TRL)."""
+    prompts = [prompt.messages(problem) for problem, _ in chunk]
+    whole = [
+        [*messages, {"role": "assistant", "content": solution}]
+        for messages, (_, solution) in zip(prompts, chunk, strict=True)
+    ]
+    before = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
+    after = tokenizer.apply_chat_template(whole, tokenize=False)
+    before_ids = tokenizer(before, add_special_tokens=False)["input_ids"]
+    after_ids = tokenizer(after, add_special_tokens=False)["input_ids"]
+    for first, full in zip(before_ids, after_ids, strict=True):
+        common = 0
+        while common < min(len(first), len(full)) and first[common] == full[common]:
+            common += 1
+        yield full, full if everything else [-100] * common + full[common:]
+
+
+def _measure(
+    trainer: SFTTrainer, tokens: Tokens, config: SftConfig, log: TrainingLog, seconds: float, first_step: int
+) -> dict[str, Any]:
+    steps, total = trainer.state.global_step, sum(tokens.lengths)
+    share = (steps - first_step) / max(steps, 1)
+    return {
+        "rows": len(tokens.lengths),
+        "rows_truncated": tokens.truncated,
+        "rows_dropped": tokens.dropped,
+        "tokens_per_epoch": total,
+        "steps": steps,
+        "resumed_at_step": first_step,
+        "processes": count_processes(),
+        "final_loss": log.last_metrics.get("loss"),
+        "training_seconds": round(seconds, 2),
+        "tokens_per_second": round(total * config.epochs * share / max(seconds, 1e-9), 1),
+    }
+
+
+class _BucketTrainer(SFTTrainer):
+    """SFTTrainer that can batch rows of similar length; `bucket` is (global batch size, seed)."""
+
+    def __init__(self, *arguments: Any, bucket: tuple[int, int] | None = None, **options: Any) -> None:
+        self.bucket = bucket
+        super().__init__(*arguments, **options)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self.bucket is None:
+            return super()._get_train_sampler(train_dataset)
+        dataset = train_dataset if train_dataset is not None else self.train_dataset
+        return BucketSampler([len(ids) for ids in dataset["input_ids"]], *self.bucket)
+
+    def create_model_card(self, *arguments: Any, **options: Any) -> None:
+        """Working checkpoints need no model card."""
+
+
+class BucketSampler(torch.utils.data.Sampler):
+    """Rows in batches of similar length, in an order that seed and epoch decide.
+
+    Rows are shuffled, sorted by length within groups of 50 batches, cut into batches, and the batches shuffled.
+    """
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
+        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of one epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self.lengths), generator=generator).tolist()
+        group = self.batch_size * 50
+        batches = []
+        for at in range(0, len(order), group):
+            rows = sorted(order[at : at + group], key=lambda row: self.lengths[row], reverse=True)
+            batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+        partial = [batch for batch in batches if len(batch) < self.batch_size]
+        complete = [batch for batch in batches if len(batch) == self.batch_size]
+        shuffled = torch.randperm(len(complete), generator=generator).tolist()
+        return iter([row for batch in [*(complete[i] for i in shuffled), *partial] for row in batch])

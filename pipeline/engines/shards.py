@@ -1,0 +1,77 @@
+"""Shards of sampled responses: what a killed sampling job resumes from, and what it measured."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import StageError
+
+if TYPE_CHECKING:
+    import polars
+
+    from pipeline.engines.sampling import Response, Sampler
+
+
+class Shards:
+    """work/shard-00000.parquet …: finished rows in the order of finishing, each file whole or absent."""
+
+    def __init__(self, work: Path, rows: polars.DataFrame) -> None:
+        import polars as pl
+
+        self.work, self.rows = work, rows
+        self.paths = sorted(work.glob("shard-*.parquet"))
+        self.notes = [pl.read_parquet_metadata(path) for path in self.paths]
+        self.done = {row for path in self.paths for row in pl.read_parquet(path, columns=["position"])["position"]}
+
+    @property
+    def seconds(self) -> float:
+        return sum(float(note["seconds"]) for note in self.notes)
+
+    def versions(self) -> dict[str, str]:
+        return json.loads(self.notes[-1]["versions"])
+
+    def save(self, responses: list[Response], sampler: Sampler, seconds: float) -> None:
+        """Write one shard; `seconds` of generation go into its metadata."""
+        import polars as pl
+
+        decoded = sampler.tokenizer.batch_decode([r.token_ids for r in responses], skip_special_tokens=True)
+        found = pl.DataFrame(
+            {
+                "position": [r.position for r in responses],
+                "response": decoded,
+                "n_tokens": [len(r.token_ids) for r in responses],
+                "finish_reason": [r.finish_reason for r in responses],
+            },
+            schema_overrides={"position": self.rows.schema["position"], "n_tokens": pl.Int64},
+        )
+        note = {"seconds": repr(seconds), "versions": json.dumps(sampler.versions())}
+        path = self.work / f"shard-{len(self.paths):05d}.parquet"
+        write_frame(path, found.join(self.rows, on="position", how="left"), note)
+        self.paths.append(path)
+        self.notes.append(note)
+        self.done.update(found["position"])
+
+
+def measure(frame: polars.DataFrame, seconds: float, versions: dict[str, str]) -> dict[str, Any]:
+    tokens = int(frame["n_tokens"].sum())
+    return {
+        "responses": frame.height,
+        "generated_tokens": tokens,
+        "seconds": round(seconds, 3),
+        "tokens_per_second": round(tokens / seconds, 1) if seconds else 0.0,
+        "truncated": float((frame["finish_reason"] == "length").mean()),
+        **{f"version_{name}": version for name, version in versions.items()},
+    }
+
+
+def write_frame(path: Path, frame: polars.DataFrame, note: dict[str, str] | None = None) -> None:
+    scratch = path.with_name(f".{path.stem}-{os.getpid()}.parquet")
+    try:
+        frame.write_parquet(scratch, metadata=note)
+        os.replace(scratch, path)
+    except OSError as problem:
+        scratch.unlink(missing_ok=True)
+        raise StageError(f"{path}: cannot be written: {problem}", "Free some disk space and run again.") from problem

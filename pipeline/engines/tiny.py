@@ -1,0 +1,144 @@
+"""Tiny policies from scratch: a Qwen2 architecture, a tokenizer of words and bytes, and its pretraining.
+
+Guaranteed: the weights follow from the seed; every text can be encoded (single bytes are the fallback) and
+decoded again unchanged, through AutoTokenizer too.
+The tokenizer is Qwen2's own class, because AutoTokenizer rebuilds that one's pre-tokenizer for this architecture
+whatever was saved; the words are added tokens, which survive.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.engines.policy import quiet_libraries, save_policy
+from pipeline.errors import InputError
+from pipeline.job import Job
+from pipeline.stages.base import Phase, TinyModel
+
+PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
+
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"
+)
+
+
+def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[str, Any]:
+    """Initialise, pretrain phase by phase on `data` (data set folders), and save; returns facts per phase."""
+    for phase in config.phases:
+        if max(phase.data) >= len(data) or min(phase.data) < 0:
+            raise InputError(
+                f"a pretraining phase names data input {max(phase.data)} and there are {len(data)}",
+                "Count the inputs from 0.",
+            )
+    quiet_libraries()
+    tokenizer = build_tokenizer()
+    model = build_model(config, len(tokenizer), tokenizer, seed=job.seed)
+    facts: dict[str, Any] = {"parameters": model.num_parameters(), "vocabulary": len(tokenizer)}
+    if config.phases:
+        facts |= _pretrain(job, config, model, tokenizer, data)
+    save_policy(model, tokenizer, job.folder / "model")
+    return facts
+
+
+def build_tokenizer() -> Any:
+    """Qwen2's tokenizer without merges: single bytes, and as added tokens the generators' phrases and 10 to 99."""
+    from tokenizers import AddedToken, pre_tokenizers
+    from transformers import Qwen2Tokenizer
+
+    from pipeline.generators.arithmetic import STEM
+    from pipeline.generators.chains import PHRASES
+
+    specials = [PAD, END, SYSTEM, USER, ASSISTANT]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Qwen2Tokenizer(
+        vocab={token: index for index, token in enumerate([*specials, *alphabet])},
+        merges=[],
+        unk_token=None,
+        pad_token=PAD,
+        eos_token=END,
+        extra_special_tokens=[SYSTEM, USER, ASSISTANT],
+        clean_up_tokenization_spaces=False,
+    )
+    words = [word for word in (*PHRASES, STEM) if len(word) > 1] + [str(number) for number in range(10, 100)]
+    tokenizer.add_tokens([AddedToken(word, normalized=False, special=False) for word in words])
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int) -> Any:
+    """A Qwen2 model with random fp32 weights that the seed decides; input and output embeddings are shared."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(seed)
+    architecture = Qwen2Config(
+        vocab_size=vocabulary,
+        hidden_size=config.hidden_size,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads or config.heads,
+        intermediate_size=config.intermediate_size,
+        max_position_embeddings=config.max_positions,
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    return Qwen2ForCausalLM(architecture).float()
+
+
+def _pretrain(job: Job, config: TinyModel, model: Any, tokenizer: Any, data: tuple[Path, ...]) -> dict[str, Any]:
+    """Train phase by phase in place; each phase keeps its working files and, once done, its weights in work/."""
+    from safetensors.torch import load_model, save_model
+
+    from pipeline.engines.sft import fit, read_examples, tokenize
+    from pipeline.engines.trainer_log import write_log
+
+    facts: dict[str, Any] = {"pretraining_tokens": 0, "pretraining_seconds": 0.0}
+    for index, phase in enumerate(config.phases):
+        work = job.work / f"phase-{index}"
+        done = work / "weights.safetensors"
+        if done.exists():
+            load_model(model, done)
+            continue
+        settings = _phase_settings(config, phase)
+        examples = [row for source in phase.data for row in read_examples(data[source] / "rows.parquet")]
+        tokens = tokenize(examples, tokenizer, settings)
+
+        def progress(step: int, total: int, metrics: dict[str, float], index: int = index) -> None:
+            job.progress(step, total, "steps", phase=float(index), **{k: metrics[k] for k in ("loss",) if k in metrics})
+
+        _, phase_facts = fit(
+            model, tokenizer, tokens, settings, seed=job.seed + index, work=work, progress=progress
+        )
+        scratch = work / ".weights.safetensors"
+        save_model(model, scratch)
+        scratch.replace(done)
+        facts["pretraining_tokens"] += int(phase_facts["tokens_per_epoch"] * phase.epochs)
+        facts["pretraining_seconds"] += phase_facts["training_seconds"]
+        facts[f"phase_{index}_loss"] = phase_facts["final_loss"]
+        write_log(work, job.folder / f"log-phase-{index}.parquet")
+    return facts
+
+
+def _phase_settings(config: TinyModel, phase: Phase) -> Any:
+    from pipeline.stages.sft import SftConfig
+
+    return SftConfig(
+        epochs=phase.epochs,
+        batch_size=phase.batch_size,
+        learning_rate=phase.learning_rate,
+        schedule=phase.schedule,
+        warmup=phase.warmup,
+        weight_decay=phase.weight_decay,
+        max_length=config.max_positions,
+        bucket_by_length=True,
+        precision="fp32",
+        prompt=config.prompt,
+        save_every_minutes=config.save_every_minutes,
+    )

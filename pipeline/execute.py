@@ -1,0 +1,182 @@
+"""One job of the graph: lock, check inputs, run the stage under its environment, write the record.
+
+`python -m pipeline.execute PLAN KEY` is the command of every rule. It reads the frozen plan, never the spec.
+The stage runs in a child process (possibly several, through accelerate) whose output goes to this
+process's own output and to `work/attempts/<n>.log`, which survives retries. Signals are passed on, so that a
+preempted stage can save; if this process is killed, the child is killed with it by the kernel.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import datetime
+import json
+import os
+import platform
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import StageError, StudyError
+from pipeline.plan.frozen import FrozenPlan, read_frozen
+from pipeline.record import is_done, write_record, writer_lock
+from pipeline.site import Site
+
+PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `PLAN KEY`; returns the exit code."""
+    plan_path, key = (arguments if arguments is not None else sys.argv[1:])[:2]
+    try:
+        plan = read_frozen(Path(plan_path))
+        execute(plan, key)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    return 0
+
+
+def execute(plan: FrozenPlan, key: str) -> None:
+    """Make one artifact of a frozen plan unless it is there."""
+    folder = plan.folder(key)
+    with writer_lock(folder) as lock:
+        if is_done(folder):
+            print(f"{key}: done already")
+            return
+        missing = [name for name in plan.input_keys(key) if not is_done(plan.folder(name))]
+        if missing:
+            raise StageError(f"{key}: its input {missing[0]} is not done", f"Run `studyc why {missing[0]}`.")
+        (folder / "work").mkdir(exist_ok=True)
+        started = time.time()
+        usage = _run_stage(plan, key, folder, lock)
+        outcome = json.loads((folder / "work" / "facts.json").read_text())
+        write_record(folder, _record(plan, key, outcome, started, usage))
+
+
+def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str, float]:
+    work = folder / "work"
+    job_file = work / "job.json"
+    for stale in ("facts.json", "failure.json", "progress.json"):
+        (work / stale).unlink(missing_ok=True)
+    job_file.write_text(json.dumps(plan.job(key), indent=1))
+    command = _command(plan.site, plan.environment(key), plan.config(key), job_file)
+    attempt = _next_attempt(work)
+    with attempt.open("wb") as copy:
+        code = _tee(command, _environment(plan), copy, lock)
+    if code != 0:
+        raise _failure(key, code, work, attempt)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"cpu_seconds": round(children.ru_utime + children.ru_stime, 3), "peak_mb": children.ru_maxrss // 1024}
+
+
+def _command(site: Site, environment: str, config: Mapping[str, Any], job_file: Path) -> list[str]:
+    processes, nodes = config.get("gpus", 0), config.get("nodes", 1)
+    words = ["-m", "pipeline.stage_process", str(job_file)]
+    if processes > 1 and environment == "training":
+        launcher = ["-m", "accelerate.commands.launch", "--num_processes", str(processes), "--num_machines", str(nodes)]
+        words = [*launcher, "--dynamo_backend", "no", "--mixed_precision", "no", *(["--multi_gpu"]), *words]
+    return site.command(environment, words)
+
+
+def _environment(plan: FrozenPlan) -> dict[str, str]:
+    code = str(plan.code)
+    threads = str(plan.site.threads)
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "POLARS_MAX_THREADS": threads,
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONPATH": code,
+        "PYTHONUNBUFFERED": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        **plan.site.environment_variables,
+    }
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _tee(command: list[str], environment: dict[str, str], copy: Any, lock: int) -> int:
+    """Run a command, copying its output to ours and to a file; pass signals on; return its exit code."""
+    child = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=(lock,),
+        preexec_fn=_die_with_parent if platform.system() == "Linux" else None,
+    )
+    previous = {number: signal.signal(number, lambda n, _: child.send_signal(n)) for number in PASSED_ON}
+    try:
+        while block := child.stdout.read1(1 << 16):
+            sys.stdout.buffer.write(block)
+            sys.stdout.buffer.flush()
+            copy.write(block)
+            copy.flush()
+        return child.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _next_attempt(work: Path) -> Path:
+    attempts = work / "attempts"
+    attempts.mkdir(exist_ok=True)
+    return attempts / f"{len(list(attempts.glob('*.log'))) + 1:03d}.log"
+
+
+def _failure(key: str, code: int, work: Path, log: Path) -> StageError:
+    note = work / "failure.json"
+    if note.exists():
+        said = json.loads(note.read_text())
+        return StageError(f"{key}: {said['what']}", f"{said['remedy']}\n    log: {log}".strip())
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = " (often the kernel's answer to too little memory)" if -code == signal.SIGKILL else ""
+        return StageError(f"{key}: killed by {name}{hint}", f"Run again: it resumes from its working files.\n    log: {log}")
+    return StageError(f"{key}: its process ended with exit code {code}", f"log: {log}")
+
+
+def _record(plan: FrozenPlan, key: str, outcome: Mapping[str, Any], started: float, usage: Mapping[str, float]) -> dict[str, Any]:
+    finished = time.time()
+    return {
+        "key": key,
+        **plan.identity(key),
+        "config": plan.config(key),
+        "inputs": plan.inputs(key),
+        "title": plan.title(key),
+        "facts": outcome["facts"],
+        "seconds": round(finished - started, 3),
+        "usage": usage,
+        "provenance": {
+            "commit": plan.commit,
+            "plan": plan.fingerprint,
+            "packages": outcome["packages"],
+            "host": socket.gethostname(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            "gpus": outcome["facts"].get("gpu", "none") if isinstance(outcome["facts"], dict) else "none",
+            "slurm_job": os.environ.get("SLURM_JOB_ID", ""),
+            "started": _iso(started),
+            "finished": _iso(finished),
+        },
+    }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

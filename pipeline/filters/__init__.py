@@ -1,0 +1,109 @@
+"""Filters of data sets, one file each: which rows stay, and why the others go.
+
+A filter module has `Params` (a fingerprint.Config), `DOC` (one line) and
+
+    judge(rows: pl.LazyFrame, params, context) -> pl.DataFrame    columns id and reason (null: the row stays)
+
+in the order of the rows; it reads only the columns that it needs. A filter that also changes rows has
+
+    rewrite(rows: pl.LazyFrame, params, context) -> pl.LazyFrame  same ids, same order, other columns
+
+`MAIN` names the parameter that the short form {NAME: value} sets. Importing a filter loads no data library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.catalogue import Catalogue
+from pipeline.errors import InputError, suggest
+from pipeline.fingerprint import Config
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_catalogue = Catalogue("pipeline.filters", __path__, "filter")
+names = _catalogue.names
+get = _catalogue.module
+params_model = _catalogue.params_model
+
+
+@dataclass(frozen=True)
+class FilterContext:
+    """What a filter is given besides its rows: other data sets, a tokenizer, the seed, how much at once."""
+
+    against: tuple[Path, ...] = field(default=())
+    tokenizer: Path | None = None
+    seed: int = 0
+    batch_rows: int = 1024
+    processes: int = 1
+
+
+def read_short_form(name: str, params: Any) -> Mapping[str, Any]:
+    """The parameters of {NAME: params}: nothing, a mapping, or one value for the filter's MAIN parameter."""
+    if params is None:
+        return {}
+    if isinstance(params, Mapping):
+        return params
+    return {getattr(get(name), "MAIN", None) or "value": params}
+
+
+def validate(name: str, params: Any = None) -> Config:
+    """The validated parameters, short form allowed; pydantic's ValidationError where they do not fit."""
+    options = {key: _frozen(value) for key, value in read_short_form(name, params).items()}
+    return _catalogue.validate(name, options)
+
+
+def describe(name: str) -> str:
+    """One line on what the filter keeps, then its parameters."""
+    module = get(name)
+    lines = [f"{name}: {module.DOC}"]
+    for key, info in module.Params.model_fields.items():
+        default = "required" if info.is_required() else f"default {info.get_default()!r}"
+        lines.append(f"  {key}: {info.description} ({default})")
+    return "\n".join(lines)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def judge_by(rows: pl.LazyFrame, reason: pl.Expr) -> pl.DataFrame:
+    """Ids and reasons from one expression, streamed; only the columns of the expression are read."""
+    import polars as pl
+
+    return rows.select("id", reason.cast(pl.String).alias("reason")).collect(engine="streaming")
+
+
+def judge_batches(rows: pl.LazyFrame, columns: Iterable[str], judge: Any, batch_rows: int) -> pl.DataFrame:
+    """Ids and reasons from `judge(batch) -> list of reasons`, called on batches of the named columns."""
+    import polars as pl
+
+    parts = [pl.DataFrame(schema={"id": pl.String, "reason": pl.String})]
+    for batch in rows.select("id", *columns).collect_batches(chunk_size=batch_rows, engine="streaming"):
+        for part in batch.iter_slices(batch_rows):
+            parts.append(pl.DataFrame({"id": part["id"], "reason": pl.Series(judge(part), dtype=pl.String)}))
+    return pl.concat(parts)
+
+
+def need_columns(rows: pl.LazyFrame, columns: Iterable[str], name: str) -> pl.Schema:
+    """The schema of the rows; a column that a filter needs and the rows lack is refused."""
+    schema = rows.collect_schema()
+    for column in columns:
+        if column not in schema:
+            raise InputError(f"filter {name}: the rows have no column {column!r}", suggest(column, schema))
+    return schema
+
+
+def need_text(rows: pl.LazyFrame, column: str, name: str) -> None:
+    """Refuse a column that is missing or holds something other than text."""
+    import polars as pl
+
+    dtype = need_columns(rows, (column,), name)[column]
+    if dtype not in (pl.String, pl.Null):
+        raise InputError(
+            f"filter {name}: column {column!r} holds {dtype}, not text", "Name a column of text."
+        )

@@ -1,0 +1,77 @@
+"""Keep rows whose text is at most so many tokens long (P0: traces over 16,384 tokens go, FACTS 1.2).
+
+Counted are the tokens of the column's text alone, without special tokens, prompt or end mark, by the
+folder or hub name `tokenizer`, or else the tokenizer of the input policy. P0 does not say which it used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.filters import FilterContext, judge_batches, need_text
+from pipeline.fingerprint import Config, content
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DOC = "Keep rows whose text has at most `tokens` tokens."
+MAIN = "tokens"
+
+
+class Params(Config):
+    """The limit, the column and the tokenizer."""
+
+    tokens: int = content(describe="Most tokens.", ge=1)
+    column: str = content("solution", describe="Column that is measured.")
+    tokenizer: str | None = content(
+        None, describe="Folder or hub name of the tokenizer; the input policy's own when absent."
+    )
+    revision: str | None = content(None, describe="Commit of the tokenizer's repository on the hub.")
+
+
+def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.DataFrame:
+    """Drop longer texts and rows without one."""
+    need_text(rows, params.column, "max_tokens")
+    tokenizer = _load(params, context)
+    over, none = f"over {params.tokens} tokens", f"no {params.column}"
+
+    def reasons(batch: pl.DataFrame) -> list[str | None]:
+        texts = batch[params.column].to_list()
+        counts = _count(tokenizer, [text or "" for text in texts])
+        return [
+            none if text is None else over if count > params.tokens else None
+            for text, count in zip(texts, counts, strict=True)
+        ]
+
+    return judge_batches(rows, (params.column,), reasons, context.batch_rows)
+
+
+def _load(params: Params, context: FilterContext) -> Any:
+    name = params.tokenizer or context.tokenizer
+    if name is None:
+        raise InputError(
+            "filter max_tokens: there is no tokenizer to count with",
+            "Name one: {max_tokens: {tokens: …, tokenizer: FOLDER or HUB NAME}}, or count with max_chars.",
+        )
+    from pipeline.engines.policy import quiet_libraries
+
+    quiet_libraries()
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(
+            name, revision=params.revision or "main", trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"filter max_tokens: tokenizer {str(name)!r} cannot be loaded: {str(error).splitlines()[0]}",
+            "Give a folder with tokenizer.json, or a name whose files are in the hub's cache.",
+        ) from error
+
+
+def _count(tokenizer: Any, texts: list[str]) -> list[int]:
+    if getattr(tokenizer, "is_fast", False):
+        encoded = tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [len(one) for one in encoded]
+    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]

@@ -1,0 +1,119 @@
+"""Chains of sums and differences of one-digit numbers, answered briefly or with self-checks at length.
+
+The miniature of long chain-of-thought supervision (arXiv:2506.07712): problems that a model of a few hundred
+thousand weights learns on a CPU, with solutions of two styles that reach the same answer. `short` computes each
+step once. `long` computes, turns each step round to check it, doubts itself and goes over the whole sum again,
+in the words that P0's keyword detector looks for; it takes about five times as many tokens.
+Guaranteed: no intermediate result is negative unless `negatives`; both styles of one problem share its id.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import model_validator
+
+from pipeline.fingerprint import Config, content, digest
+from pipeline.generators import Row, Split, draw_unique
+
+PHRASES = (
+    "What is ",
+    "?",
+    "The answer is ",
+    "\\boxed{",
+    "}",
+    "Let me think step by step.",
+    "Wait, let me recheck: ",
+    ", which is right.",
+    "Let me verify again from the start.",
+    "Hmm, let me go over the steps once more.",
+    "Both ways agree on ",
+)
+"""Every connecting phrase; a tiny tokenizer gives each a token of its own."""
+
+
+class Params(Config):
+    """What is asked and how it is answered."""
+
+    min_steps: int = content(2, describe="Fewest operations of a problem.", ge=1)
+    max_steps: int = content(4, describe="Most operations of a problem.", ge=1, le=12)
+    style: Literal["short", "long"] = content("short", describe="Style of the solution.")
+    rechecks: int = content(1, describe="Times a long solution goes over the whole sum again.", ge=0, le=4)
+    check_steps: bool = content(True, describe="Whether a long solution turns each step round to check it.")
+    negatives: bool = content(False, describe="Whether intermediate results may be negative.")
+    split: Split = content("all", describe="Which problems: train and test have none in common.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Params:
+        if self.min_steps > self.max_steps:
+            raise ValueError(f"min_steps {self.min_steps} is above max_steps {self.max_steps}")
+        return self
+
+
+def generate(params: Params, rows: int, seed: int) -> Iterator[Row]:
+    """Yield rows with id, problem, answer and solution; the style changes the solutions only."""
+    space = f"{params.min_steps} to {params.max_steps} steps on one-digit numbers"
+    yield from draw_unique(
+        lambda rng: _draw_row(params, rng), rows=rows, seed=seed, split=params.split, space=space
+    )
+
+
+def _draw_row(params: Params, rng: random.Random) -> Row:
+    start, steps = _draw_sum(params, rng)
+    expression = str(start) + "".join(f"{operator}{number}" for operator, number in steps)
+    problem = f"What is {expression}?"
+    answer = str(_results(start, steps)[-1])
+    write = _write_short if params.style == "short" else _write_long
+    return {
+        "id": f"chains-{digest(problem)}",
+        "problem": problem,
+        "answer": answer,
+        "solution": write(params, start, steps),
+    }
+
+
+def _draw_sum(params: Params, rng: random.Random) -> tuple[int, list[tuple[str, int]]]:
+    value = start = rng.randint(1, 9)
+    steps = []
+    for _ in range(rng.randint(params.min_steps, params.max_steps)):
+        operator, number = rng.choice("+-"), rng.randint(1, 9)
+        if operator == "-" and number > value and not params.negatives:
+            operator = "+"
+        value += number if operator == "+" else -number
+        steps.append((operator, number))
+    return start, steps
+
+
+def _results(start: int, steps: list[tuple[str, int]]) -> list[int]:
+    values = [start]
+    for operator, number in steps:
+        values.append(values[-1] + number if operator == "+" else values[-1] - number)
+    return values
+
+
+def _write_steps(start: int, steps: list[tuple[str, int]], *, checked: bool) -> str:
+    values = _results(start, steps)
+    lines = []
+    for (operator, number), before, after in zip(steps, values, values[1:], strict=False):
+        line = f"{before}{operator}{number}={after}"
+        if checked:
+            inverse = "-" if operator == "+" else "+"
+            line += f"\nWait, let me recheck: {after}{inverse}{number}={before}, which is right."
+        lines.append(line + "\n")
+    return "".join(lines)
+
+
+def _write_short(params: Params, start: int, steps: list[tuple[str, int]]) -> str:
+    answer = _results(start, steps)[-1]
+    return f"{_write_steps(start, steps, checked=False)}The answer is \\boxed{{{answer}}}"
+
+
+def _write_long(params: Params, start: int, steps: list[tuple[str, int]]) -> str:
+    answer = _results(start, steps)[-1]
+    text = "Let me think step by step.\n" + _write_steps(start, steps, checked=params.check_steps)
+    for turn in range(params.rechecks):
+        doubt = "Let me verify again from the start." if turn % 2 == 0 else "Hmm, let me go over the steps once more."
+        text += f"{doubt}\n{_write_steps(start, steps, checked=params.check_steps)}"
+    return text + f"Both ways agree on {answer}.\nThe answer is \\boxed{{{answer}}}"

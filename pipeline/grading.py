@@ -1,0 +1,281 @@
+r"""Is this response right? One grader for measuring, filtering and rewards: Math-Verify in worker processes.
+
+How the answer is found in a response (`Rule.unboxed` says how far down the list to go):
+
+1. the last non-empty, closed \boxed{…} or \fbox{…} of at most 1,000 characters; boxes before it that are separated by nothing
+   but commas, dollars, spaces, `and`, `or` belong to it ("\boxed{2} and \boxed{3}" is the set {2, 3});
+2. `answer_phrase`: LaTeX after "final answer is …" or "answer: …" (Math-Verify's anchored expressions);
+3. `last_number`: the same phrases with plain numbers, then the last LaTeX expression or number of all.
+
+Rules 2 and 3 read the last 4,000 characters. What was found and the gold answer are parsed by Math-Verify
+0.9 with its default normalisation and compared by `verify(gold, answer)` with its defaults: floats to 6
+digits, percent-lenient (50\% equals 50 and 0.5), `x = 5` equals 5, strict on variables and intervals.
+
+Guarantees: verdicts in the order asked; the same verdict whatever the load of the machine, for the limit
+counts *processor* seconds (with ten times as many wall-clock seconds as a backstop); the kernel ends a
+worker that passes it, so nothing can hang; a gold answer that is no mathematics is `gold_unparsable`,
+never right and never wrong; no process outlives its owner. Workers are fresh interpreters: they inherit
+no thread, no CUDA context and no lock of the caller.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pipeline.errors import StageError
+
+Unboxed = Literal["last_number", "answer_phrase", "nothing"]
+Outcome = Literal["right", "wrong", "unparsable", "timeout", "gold_unparsable"]
+
+CHUNK = 16
+"""Responses sent to a worker at once."""
+
+BOX_CHARACTERS = 1_000
+"""A longer box holds no answer."""
+
+BOXES = 32
+"""How many boxes, from the end, are looked at: a response that repeats itself costs no more."""
+
+ATTEMPTS = 2
+"""A response on which a worker dies for another reason than the limit is tried once more."""
+
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,11})")
+_WHOLE_FLOAT = re.compile(r"(-?(?:0|[1-9]\d{0,11}))(?:\.0{1,6})?")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_JOINT = re.compile(r"[\s$,;]*(?:and|or)?[\s$,;]*")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How an answer is looked for, and which of gold and answer is the reference of `verify`."""
+
+    unboxed: Unboxed = "last_number"
+    gold_first: bool = True
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the grader says of one response; `extracted` is the answer it found, as text."""
+
+    verdict: Outcome
+    extracted: str | None
+    gold: str
+
+    @property
+    def correct(self) -> bool:
+        """True for `right` only."""
+        return self.verdict == "right"
+
+
+def find_box(response: str) -> str | None:
+    """The content of the response's final box (adjacent boxes joined by commas); None without one."""
+    contents: list[str] = []
+    following = None
+    for match in reversed(list(_BOX.finditer(response))[-BOXES:]):
+        end = _closing_brace(response, match.end())
+        if end is None or not (content := response[match.end() : end].strip()):
+            if contents:
+                break
+            continue
+        if following is not None and not _JOINT.fullmatch(response, end + 1, following):
+            break
+        if not contents or contents[-1] != content:
+            contents.append(content)
+        following = match.start()
+    return ",".join(reversed(contents)) or None
+
+
+def _closing_brace(text: str, start: int) -> int | None:
+    depth = 1
+    for position in range(start, min(len(text), start + BOX_CHARACTERS + 1)):
+        if text[position] == "{":
+            depth += 1
+        elif text[position] == "}":
+            depth -= 1
+            if depth == 0:
+                return position
+    return None
+
+
+def grade_integers(response: str, gold: str) -> Verdict | None:
+    """The verdict where box and gold are plain integers of at most 12 digits; None otherwise.
+
+    The only comparison made without Math-Verify; a property test holds the two together.
+    """
+    expected = _WHOLE_FLOAT.fullmatch(gold.strip())
+    if not expected:
+        return None
+    found = find_box(response)
+    if found is None or not _INTEGER.fullmatch(found):
+        return None
+    return Verdict("right" if int(found) == int(expected[1]) else "wrong", found, gold)
+
+
+class Grader:
+    """A pool of grading processes, started when the first response needs one and reused after that.
+
+    `timeout_seconds` is the limit per response in processor seconds. Use it as a context manager, or
+    call `close`; processes also end with the Grader object, with the caller, and when the caller is killed.
+    """
+
+    def __init__(self, timeout_seconds: float = 5.0, processes: int = 1, rule: Rule | None = None) -> None:
+        self.timeout_seconds = timeout_seconds
+        self.rule = rule or Rule()
+        self._lock = threading.Lock()
+        self._workers = [_Worker(timeout_seconds, self.rule) for _ in range(processes)]
+        self._closer = weakref.finalize(self, _stop_all, self._workers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes; the next `grade` starts new ones."""
+        _stop_all(self._workers)
+
+    def grade(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """One verdict per (response, gold), in order."""
+        verdicts: list[Verdict | None] = [grade_integers(response, gold) for response, gold in pairs]
+        missing = [i for i, verdict in enumerate(verdicts) if verdict is None]
+        chunks = deque(missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK))
+        with self._lock:
+            busy = self._workers[: len(chunks)]
+            if len(busy) == 1:
+                _serve(busy[0], chunks, pairs, verdicts)
+            elif busy:
+                with ThreadPoolExecutor(len(busy)) as threads:
+                    list(threads.map(lambda worker: _serve(worker, chunks, pairs, verdicts), busy))
+        return verdicts  # type: ignore[return-value]  # every gap was filled above
+
+
+def _serve(
+    worker: _Worker,
+    chunks: deque[list[int]],
+    pairs: Sequence[tuple[str, str]],
+    verdicts: list[Verdict | None],
+) -> None:
+    """Take chunks until there is none left; each response gets its verdict whatever happens to the worker."""
+    while True:
+        try:
+            waiting = deque(chunks.popleft())
+        except IndexError:
+            return
+        deaths = 0
+        while waiting:
+            answers, over_limit = worker.ask([pairs[i] for i in waiting])
+            for outcome, extracted in answers:
+                index = waiting.popleft()
+                verdicts[index] = Verdict(outcome, extracted, pairs[index][1])
+                deaths = 0
+            if waiting:
+                deaths += 1
+                if over_limit or deaths == ATTEMPTS:
+                    index = waiting.popleft()
+                    verdicts[index] = Verdict("timeout", find_box(pairs[index][0]), pairs[index][1])
+                    deaths = 0
+
+
+class _Worker:
+    """One grading process (python -m pipeline.engines.verification), restarted after each death."""
+
+    def __init__(self, timeout_seconds: float, rule: Rule) -> None:
+        self._settings = json.dumps({"timeout_seconds": timeout_seconds, **asdict(rule)})
+        self._process: subprocess.Popen[str] | None = None
+        self._owner = 0
+
+    def ask(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[tuple[Outcome, str | None]], bool]:
+        """The answers that came (all, or those before a death) and whether the limit ended the worker."""
+        process = self._ready()
+        try:
+            answers = self._exchange(process, pairs)
+        except BaseException:
+            self.stop()
+            raise
+        if len(answers) == len(pairs):
+            return answers, False
+        code = process.wait()
+        self.stop()
+        return answers, code in (-signal.SIGPROF, -signal.SIGALRM)
+
+    def stop(self) -> None:
+        """End the process, if it is ours and alive, and reap it."""
+        process, self._process = self._process, None
+        if process is None or self._owner != os.getpid():
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                pass
+
+    def _exchange(
+        self, process: subprocess.Popen[str], pairs: Sequence[tuple[str, str]]
+    ) -> list[tuple[Outcome, str | None]]:
+        answers: list[tuple[Outcome, str | None]] = []
+        try:
+            process.stdin.write("".join(json.dumps(pair) + "\n" for pair in pairs))
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died while we wrote; what it had answered before is still to be read
+        while len(answers) < len(pairs) and (line := process.stdout.readline()).endswith("\n"):
+            answers.append(tuple(json.loads(line)))
+        return answers
+
+    def _ready(self) -> subprocess.Popen[str]:
+        if self._process is not None and self._owner == os.getpid() and self._process.poll() is None:
+            return self._process
+        self.stop()
+        root = str(Path(__file__).resolve().parent.parent)
+        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.engines.verification", self._settings],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        )
+        self._process, self._owner = process, os.getpid()
+        if process.stdout.readline() != "ready\n":
+            last_words = process.stderr.read().strip().splitlines()[-1:] or ["no message"]
+            self.stop()
+            raise StageError(
+                f"the grading process did not start: {last_words[0]}",
+                "The environment of this stage needs math-verify (see envs/).",
+            )
+        return process
+
+
+def _stop_all(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.stop()
+
+
+@lru_cache(maxsize=8)
+def _shared_grader(timeout_seconds: float, rule: Rule) -> Grader:
+    return Grader(timeout_seconds, 1, rule)
+
+
+@lru_cache(maxsize=4)
+def grade_once(pairs: tuple[tuple[str, str], ...], timeout_seconds: float, rule: Rule) -> tuple[Verdict, ...]:
+    """Grade with the process's shared grader; several rewards of one step grade its rollouts only once."""
+    return tuple(_shared_grader(timeout_seconds, rule).grade(pairs))

@@ -1,0 +1,61 @@
+"""What a stage is given: its configuration, its inputs, its folders and a way to report progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One artifact to make.
+
+    A stage writes its final files into `folder` and everything that a retry may resume from into
+    `work`; the record is written by the caller after the stage has returned, never by the stage.
+    `hints` are placement facts of the plan (steps to publish, siblings to sample for).
+    """
+
+    key: str
+    stage: str
+    config: Any
+    seed: int
+    inputs: Mapping[str, tuple[Path, ...]]
+    folder: Path
+    title: str = ""
+    hints: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def work(self) -> Path:
+        """The folder of working files; it survives failures and is made on first use."""
+        path = self.folder / "work"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def one(self, role: str) -> Path:
+        """The folder of the single input of a role."""
+        paths = self.inputs.get(role, ())
+        if len(paths) != 1:
+            raise StudyError(f"{self.stage} {self.key}: expected one input '{role}', got {len(paths)}")
+        return paths[0]
+
+    def progress(self, done: float, total: float, unit: str, **extra: float | str) -> None:
+        """Publish how far the stage is (work/progress.json, replaced atomically, at most 2 a second)."""
+        now = time.time()
+        target = self.work / "progress.json"
+        last = _last_report.get(self.key, 0.0)
+        if now - last < 0.5 and done < total:
+            return
+        _last_report[self.key] = now
+        scratch = target.with_name(f".progress-{os.getpid()}.json")
+        scratch.write_text(json.dumps({"done": done, "total": total, "unit": unit, "time": now, **extra}))
+        os.replace(scratch, target)
+
+
+_last_report: dict[str, float] = {}

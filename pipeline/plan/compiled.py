@@ -1,0 +1,182 @@
+"""Specs → one plan: artifacts merged across studies, what is done, what is to run and why."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import stages
+from pipeline.errors import Problem, SpecErrors
+from pipeline.fingerprint import canonical_json, digest
+from pipeline.plan.artifact import Artifact, Settled, settle
+from pipeline.plan.claims import compile_claims
+from pipeline.plan.data import is_unpinned
+from pipeline.plan.lower import Graph, Lowered, lower_study
+from pipeline.record import NAME as RECORD
+from pipeline.report.request import CompiledClaim, Published, Request
+from pipeline.spec import read_study
+from pipeline.spec.study import Study
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """One study of a plan: its report's key and what the report will show."""
+
+    study: Study
+    lowered: Lowered
+    claims: tuple[CompiledClaim, ...]
+    report: str
+
+    def request(self) -> Request:
+        """The report's request."""
+        spec = self.study.spec
+        factors = {name: tuple(factor.levels) for name, factor in self.study.factors.items()}
+        measures = {name: dict(settings.values) for name, settings in self.study.measures.items()}
+        return Request(
+            study=spec.study,
+            title=spec.title or spec.study,
+            question=spec.question or "",
+            factors=factors,
+            units=tuple(self.lowered.units),
+            cites=spec.cites,
+            measures={name: _plain_protocol(values) for name, values in measures.items()},
+            runs=tuple(self.lowered.runs),
+            datasets=tuple(self.lowered.datasets),
+            claims=self.claims,
+            published=tuple(_published(entry) for entry in spec.published),
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every artifact of some studies, in an order in which inputs come before what needs them."""
+
+    studies: tuple[StudyPlan, ...]
+    artifacts: Mapping[str, Artifact]
+    settled: Sequence[Settled]
+    results: Path
+
+    @functools.cached_property
+    def done(self) -> frozenset[str]:
+        """The artifacts that have a record."""
+        return find_done(self.results, self.artifacts)
+
+    @functools.cached_property
+    def to_run(self) -> Mapping[str, str]:
+        """The artifacts that a run would make, each with the reason, in order."""
+        needed: set[str] = {study.report for study in self.studies}
+        reasons: dict[str, str] = {}
+        for key, artifact in reversed(self.artifacts.items()):
+            if key in needed and key not in self.done:
+                reasons[key] = self._reason(artifact)
+                needed.update(artifact.input_keys)
+        return dict(reversed(reasons.items()))
+
+    def _reason(self, artifact: Artifact) -> str:
+        missing = [key for key in artifact.input_keys if key not in self.done]
+        if (self.results / artifact.stage / artifact.key / "work").is_dir():
+            return "started earlier and not finished: it resumes"
+        if missing:
+            return f"not done; waits for {len(missing)} input{'s' if len(missing) > 1 else ''}"
+        return "not done; its inputs are"
+
+    @functools.cached_property
+    def unpinned(self) -> tuple[tuple[str, str], ...]:
+        """(kind, name) of every hub name without a commit."""
+        found = {is_unpinned(settled.config) for settled in self.settled if settled.stage in ("source", "base")}
+        return tuple(sorted(found - {None}))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Per stage: artifacts, done, to run."""
+        table: dict[str, dict[str, int]] = {}
+        for key, artifact in self.artifacts.items():
+            row = table.setdefault(artifact.stage, {"artifacts": 0, "done": 0, "to_run": 0})
+            row["artifacts"] += 1
+            row["done"] += key in self.done
+            row["to_run"] += key in self.to_run
+        return {stage: table[stage] for stage in stages.NAMES if stage in table}
+
+
+def compile_plan(specs: Sequence[Path], *, results: Path = Path("results")) -> Plan:
+    """Compile one or several spec files; SpecErrors with every problem of all of them."""
+    graph = Graph()
+    plans: list[StudyPlan] = []
+    problems: list[Problem] = []
+    for path in specs:
+        try:
+            plans.append(_compile_one(path, graph))
+        except SpecErrors as error:
+            problems.extend(error.problems)
+    names = [plan.study.name for plan in plans]
+    for plan in plans:
+        if names.count(plan.study.name) > 1:
+            where = plan.study.document.locate(("study",))
+            problems.append(Problem(f"two of the given studies are called {plan.study.name!r}", "Rename one; the name is its report's.", where))
+    if problems:
+        raise SpecErrors(dict.fromkeys(problems))
+    return Plan(tuple(plans), graph.artifacts, graph.settled, results)
+
+
+def _compile_one(path: Path, graph: Graph) -> StudyPlan:
+    study, problems = read_study(path)
+    lowered = lower_study(study, graph, problems)
+    claims = compile_claims(lowered, problems)
+    if not lowered.units and not problems:
+        problems.add((), "the study measures nothing: no cell has a measure", "Declare factors, cells and a measure.")
+    if problems:
+        raise SpecErrors(dict.fromkeys(problems))
+    return StudyPlan(study, lowered, claims, _add_report(graph, study, lowered, claims))
+
+
+def _add_report(graph: Graph, study: Study, lowered: Lowered, claims: tuple[CompiledClaim, ...]) -> str:
+    """The report's artifact: named by what it measures and claims, not by titles or questions."""
+    module = stages.load("report")
+    inputs: dict[str, tuple[str, ...]] = {"scores": tuple(dict.fromkeys(unit.scores for unit in lowered.units))}
+    measured = tuple(dict.fromkeys(key for unit in lowered.units for key in unit.analyses.values()))
+    if measured:
+        inputs["analyses"] = measured
+    cells = [[list(unit.cell.items()), unit.replicate, unit.step, unit.measure, unit.scores] for unit in lowered.units]
+    decided = [
+        [c.name, c.metric, c.text, c.published, [[p.label, p.kind, p.left, p.right, p.by, p.times, p.value] for p in c.parts]]
+        for c in claims
+    ]
+    published = [entry.model_dump(mode="json") for entry in study.spec.published]
+    config = module.Config(study=study.name, content=digest(canonical_json([cells, decided, published])))
+    settled: Settled = settle("report", module.VERSION, config, len(graph.settled))
+    graph.settled.append(settled)
+    ordered = tuple(sorted(inputs.items()))
+    key = f"{study.name}-{digest(canonical_json([settled.identity, settled.version, study.name]))}"
+    graph.artifacts[key] = Artifact(key, settled, 0, ordered, f"report of {study.name}")
+    return key
+
+
+def find_done(results: Path, artifacts: Mapping[str, Artifact]) -> frozenset[str]:
+    """The keys that have a record; one listing per stage, then one look per folder that exists."""
+    done: set[str] = set()
+    present: dict[str, set[str]] = {}
+    for key, artifact in artifacts.items():
+        stage = artifact.stage
+        if stage not in present:
+            try:
+                present[stage] = set(os.listdir(results / stage))
+            except OSError:
+                present[stage] = set()
+        if key in present[stage] and os.path.exists(f"{results}/{stage}/{key}/{RECORD}"):
+            done.add(key)
+    return frozenset(done)
+
+
+def _plain_protocol(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if isinstance(value, (str, int, float, bool))}
+
+
+def _published(entry: Any) -> Published:
+    cell = {factor: str(level) for factor, level in entry.cell.items() if factor != "step"}
+    return Published(
+        label=entry.label, cell=cell, metric=entry.metric, value=entry.value, source=entry.source,
+        measure=entry.measure, step=entry.cell.get("step"),
+    )  # fmt: skip

@@ -1,0 +1,47 @@
+"""Lint of a study: what is valid and still likely not what its author wants. Warnings, never refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.plan.compiled import Plan, StudyPlan
+
+
+def lint(plan: Plan) -> list[str]:
+    """All warnings, each one line with a place where there is one."""
+    return [f"warning: {line}" for study in plan.studies for check in CHECKS for line in check(plan, study)]
+
+
+def _one_replicate(_: Plan, study: StudyPlan) -> Iterator[str]:
+    if study.claims and len(study.study.spec.replicates.seeds) == 1:
+        yield "one replicate: the claims speak of these checkpoints, not of training in general; set `replicates`"
+
+
+def _greedy_repeats(_: Plan, study: StudyPlan) -> Iterator[str]:
+    for name in study.study.measures:
+        settings = study.study.measures[name].values
+        if settings.get("temperature") == 0 and settings.get("samples", 1) != 1:
+            where = study.study.document.locate(("measure", name), key=True)
+            yield f"{where}: measure {name!r} is greedy: its {settings['samples']} samples per problem are one"
+
+
+def _trained_on_the_test(plan: Plan, study: StudyPlan) -> Iterator[str]:
+    """Problems that are measured and also, from the same source, trained on."""
+    measured = {s for unit in study.lowered.units for s in _sources(plan, dict(plan.artifacts[unit.completions].inputs)["problems"][0])}
+    trained: set[str] = set()
+    for run in study.lowered.runs:
+        for key in dict(plan.artifacts[run.key].inputs).get("data", ()):
+            trained |= _sources(plan, key)
+    for key in sorted(measured & trained):
+        yield f"{plan.artifacts[key].title} is both measured and trained on; decontaminate it or use another split"
+
+
+def _sources(plan: Plan, key: str) -> set[str]:
+    artifact = plan.artifacts[key]
+    if artifact.stage == "source":
+        return {key}
+    inputs = dict(artifact.inputs)
+    return {s for parent in inputs.get("rows", ()) for s in _sources(plan, parent)}
+
+
+CHECKS = (_one_replicate, _greedy_repeats, _trained_on_the_test)

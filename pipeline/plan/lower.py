@@ -1,0 +1,280 @@
+"""Cells → artifacts: the chain model → training stages → checkpoints → sample → score → analyse.
+
+Work that two cells (or two studies) share is one artifact, because an artifact is named by what
+decides its content. Every problem is collected; nothing here reads a file but through digests and the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline import stages
+from pipeline.design import Cell, expand_cells
+from pipeline.fingerprint import Config
+from pipeline.plan.artifact import Artifact, Inputs, Settled, fingerprint_of, settle, slug
+from pipeline.plan.data import DataLowering
+from pipeline.plan.recipes import Recipe, Recipes, validate_entry
+from pipeline.report.request import DataNode, Run, Unit
+from pipeline.spec.levels import Problems
+from pipeline.spec.study import Study
+
+SUBSET_SHIFT = 1_000_003
+"""Distance between the subset seeds of two replicates, where replicates vary the subset."""
+
+
+class Graph:
+    """All artifacts of one or several studies, each distinct one once."""
+
+    def __init__(self) -> None:
+        self.artifacts: dict[str, Artifact] = {}
+        self.settled: list[Settled] = []
+        self.slugs: dict[str, str] = {}
+        self._by_config: dict[tuple[str, int], Settled] = {}
+        self._by_identity: dict[tuple[str, str], Settled] = {}
+        self._known: dict[tuple[Any, ...], str] = {}
+        self._alive: list[Config] = []
+
+    def settle(self, stage: str, config: Config) -> Settled:
+        """The canonical form of a configuration; computed once per object, shared by equal identities."""
+        known = self._by_config.get((stage, id(config)))
+        if known is not None:
+            return known
+        self._alive.append(config)
+        fresh = settle(stage, stages.load(stage).VERSION, config, len(self.settled))
+        shared = self._by_identity.setdefault((stage, fresh.identity), fresh)
+        if shared is fresh:
+            self.settled.append(fresh)
+        self._by_config[(stage, id(config))] = shared
+        return shared
+
+    def add(
+        self, stage: str, config: Config, seed: int, inputs: Mapping[str, tuple[str, ...]], title: str, name: str
+    ) -> str:
+        """The key of the artifact of these arguments, added unless it is there; `name` becomes its slug."""
+        settled = self.settle(stage, config)
+        known = (settled.index, seed, *inputs.items())
+        key = self._known.get(known)
+        if key is None:
+            ordered: Inputs = tuple(sorted(inputs.items()))
+            short = slug(name)
+            key = f"{short}-{fingerprint_of(settled, seed, ordered)}"
+            if key not in self.artifacts:
+                self.artifacts[key] = Artifact(key, settled, seed, ordered, title)
+                self.slugs[key] = short
+            self._known[known] = key
+        return key
+
+
+@dataclass
+class Lowered:
+    """What one study needs, in the order of its cells."""
+
+    study: Study
+    cells: tuple[Cell, ...]
+    units: list[Unit] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    datasets: list[DataNode] = field(default_factory=list)
+    cell_units: dict[tuple[Cell, int | None, str], list[int]] = field(default_factory=dict)
+    """(cell, checkpoint step, measure) → indices of the units of all replicates."""
+
+
+def lower_study(study: Study, graph: Graph, problems: Problems) -> Lowered:
+    """Add a study's artifacts to the graph; returns its units, runs and data sets."""
+    return _Lowering(study, graph, problems).lower()
+
+
+class _Lowering:
+    def __init__(self, study: Study, graph: Graph, problems: Problems) -> None:
+        self.study = study
+        self.graph = graph
+        self.problems = problems
+        self.recipes = Recipes(study, problems)
+        self.data = DataLowering(study, problems, self._add_data)
+        self.result = Lowered(study, expand_cells(study, problems))
+        self._nodes: dict[str, DataNode] = {}
+        self._steps: dict[str, tuple[int, ...]] = {}
+        self._checkpoint_configs: dict[tuple[int, int], Config] = {}
+
+    def lower(self) -> Lowered:
+        self.data.check_all()
+        self._check_levels()
+        analyses = self._analyses()
+        vary = self.study.spec.replicates.vary
+        for cell in self.result.cells:
+            cell_dict = cell.as_dict()
+            for replicate, seed in enumerate(self.study.spec.replicates.seeds):
+                train_seed = seed if "train" in vary else 0
+                shift = SUBSET_SHIFT * seed if "subset" in vary else 0
+                final = self._policy(cell, cell_dict, replicate, train_seed, shift)
+                if final is None:
+                    continue
+                for step, policy in (*self._checkpoints(final, cell), (None, final)):
+                    self._measure(cell, cell_dict, replicate, seed if "sample" in vary else 0, step, policy, analyses)
+        self.result.datasets = list(self._nodes.values())
+        return self.result
+
+    def _add_data(self, stage: str, config: Config, seed: int, inputs: Any, title: str, name: str) -> str:
+        key = self.graph.add(stage, config, seed, inputs, title, name)
+        if key not in self._nodes:
+            parents = tuple(k for keys in inputs.values() for k in keys)
+            self._nodes[key] = DataNode(name=title, stage=stage, key=key, inputs=parents)
+        return key
+
+    def _check_levels(self) -> None:
+        """Validate levels that no cell uses, too: an error there is an error."""
+        if not self.result.cells:
+            return
+        order = {name: i for i, name in enumerate(self.study.factors)}
+        first = self.result.cells[0]
+        for factor in self.study.factors.values():
+            for level in factor.levels:
+                levels = list(first.levels)
+                levels[order[factor.name]] = level
+                probe = Cell(first.factors, tuple(levels))
+                if factor.kind == "model":
+                    self.recipes.model(factor.name, probe)
+                elif factor.kind != "value":
+                    self.recipes.training(factor.name, probe)
+        self._check_values()
+
+    def _check_values(self) -> None:
+        """A further factor that nothing refers to changes nothing: that is an error, not a choice."""
+        used: set[str] = set()
+        for factor in self.study.factors.values():
+            for level in factor.levels.values():
+                used |= {r.partition(".")[0] for r in level.settings.references} if level.settings else set()
+        for settings in self.study.measures.values():
+            used |= {reference.partition(".")[0] for reference in settings.references}
+        for factor in self.study.factors.values():
+            if factor.kind == "value" and factor.name not in used and len(factor.levels) > 1:
+                self.problems.add(
+                    ("factors", factor.name),
+                    f"factor {factor.name!r} changes nothing: no level and no measure refers to ${{{factor.name}}}",
+                    "Use ${" + factor.name + "} where it should matter, or name it in `chain` if it trains.",
+                    key=True,
+                )
+
+    def _analyses(self) -> list[tuple[str, Config]]:
+        from pipeline import analyses
+
+        found = []
+        for i, raw in enumerate(self.study.spec.analyses):
+            name, params = (raw, {}) if isinstance(raw, str) else (next(iter(raw), ""), next(iter(raw.values()), None) or {})
+            path = ("analyses", i) if isinstance(raw, str) else ("analyses", i, name)
+            locate = lambda below, key, path=path: self.problems.document.locate((*path, *below), key=key)  # noqa: E731
+            settled = validate_entry(analyses, "analysis", name, params, (), locate, self.problems)
+            if settled is not None:
+                config = stages.load("analyse").Config.model_validate({"analysis": name, "params": settled.identity()})
+                found.append((name, config))
+        return found
+
+    def _policy(self, cell: Cell, cell_dict: Mapping[str, str], replicate: int, seed: int, shift: int) -> str | None:
+        """The key of a cell's final policy, training stage by training stage; None where a level is broken."""
+        chain = self.study.chain
+        if not chain:
+            return None
+        recipe = self.recipes.model(chain[0], cell)
+        key = None if recipe is None else self._base(recipe, f"{chain[0]}={cell.level(chain[0])}")
+        for position, factor in enumerate(chain[1:], start=2):
+            if key is None:
+                return None
+            level = self.study.factors[factor].levels[cell.level(factor)]
+            if level.is_skipped:
+                continue
+            recipe = self.recipes.training(factor, cell)
+            rows = None
+            if recipe is not None and recipe.data is not None:
+                where = level.settings.locator(self.problems.document)(("rows",), False)
+                rows = self.data.subset(recipe.data, recipe.rows, shift, where)
+            if recipe is None or rows is None:
+                return None
+            title = " ".join(f"{f}={cell_dict[f]}" for f in chain[:position]) + f" · seed {seed}"
+            key = self._train(recipe, key, rows, seed, title)
+            self.result.runs.append(Run(cell=cell_dict, replicate=replicate, stage=recipe.stage, key=key))
+        return key
+
+    def _base(self, recipe: Recipe, title: str) -> str | None:
+        config = recipe.config
+        data: tuple[str, ...] = ()
+        if recipe.phases:
+            rows = [self.data.entry(name) for name, _ in recipe.phases[0]]
+            if any(r is None for r in rows):
+                return None
+            data = tuple(r.key for r in rows)
+        if config.tiny is not None:
+            name = f"tiny-{config.tiny.layers}x{config.tiny.hidden_size}"
+        else:
+            name = (config.hub.name if config.hub is not None else config.local.path).rstrip("/").rsplit("/", 1)[-1]
+        return self.graph.add("base", config, 0, {"data": data} if data else {}, title, name)
+
+    def _train(self, recipe: Recipe, policy: str, rows: Any, seed: int, title: str) -> str:
+        if recipe.stage == "sft":
+            name = f"{self.graph.slugs[policy]}-sft-{rows.name}"
+        else:
+            rewards = "-".join(term.name for term in recipe.config.reward)
+            name = f"{self.graph.slugs[policy]}-{recipe.config.algorithm}-{rewards}"
+        key = self.graph.add(recipe.stage, recipe.config, seed, {"policy": (policy,), "data": (rows.key,)}, title, name)
+        if recipe.checkpoints:
+            self._steps[key] = recipe.checkpoints
+            artifact = self.graph.artifacts[key]
+            wanted = sorted({*artifact.hints.get("checkpoints", ()), *recipe.checkpoints})
+            self.graph.artifacts[key] = Artifact(
+                key, artifact.settled, artifact.seed, artifact.inputs, artifact.title, {"checkpoints": wanted}
+            )
+        return key
+
+    def _checkpoints(self, final: str, cell: Cell) -> list[tuple[int | None, str]]:
+        """The checkpoints of a cell's last training, each an artifact of its own."""
+        steps = self._steps.get(final, ())
+        last = [f for f in self.study.chain[1:] if not self.study.factors[f].levels[cell.level(f)].is_skipped]
+        if not last or self.study.factors[last[-1]].kind != "rl":
+            return []
+        run = self.graph.artifacts[final]
+        found = []
+        for step in steps:
+            config = self._checkpoint_configs.get((run.settled.index, step))
+            if config is None:
+                config = stages.load("checkpoint").of_run(run.settled.config, step)
+                self._checkpoint_configs[(run.settled.index, step)] = config
+            title = f"{run.title} · step {step}"
+            inputs = {"run": (final,), **dict(run.inputs)}
+            found.append((step, self.graph.add("checkpoint", config, run.seed, inputs, title, f"{self.graph.slugs[final]}-step{step}")))
+        return found
+
+    def _measure(
+        self,
+        cell: Cell,
+        cell_dict: Mapping[str, str],
+        replicate: int,
+        seed: int,
+        step: int | None,
+        policy: str,
+        analyses: list[tuple[str, Config]],
+    ) -> None:
+        where = f"{self.graph.artifacts[policy].title.split(' · seed')[0]}" + (f" step {step}" if step else "")
+        for measure in self.study.measures:
+            recipe = self.recipes.measure(measure, cell)
+            if recipe is None:
+                continue
+            settings = self.study.measures[measure]
+            rows = self.data.subset(recipe.data, recipe.rows, 0, settings.locator(self.problems.document)(("rows",), False))
+            if rows is None:
+                continue
+            own_seed = 0 if recipe.config.temperature == 0 else seed
+            title = f"{where} · {measure} · seed {own_seed}"
+            name = f"{self.graph.slugs[policy][:36]}-{rows.name}-k{recipe.config.samples}"
+            add = self.graph.add
+            completions = add("sample", recipe.config, own_seed, {"policy": (policy,), "problems": (rows.key,)}, title, name)
+            scores = add("score", self.study.spec.score, 0, {"completions": (completions,)}, title, name)
+            measured = {
+                a: add("analyse", config, 0, {"completions": (completions,)}, f"{title} · {a}", f"{name}-{a}")
+                for a, config in analyses
+            }
+            unit = Unit(
+                cell=cell_dict, replicate=replicate, seed=own_seed, measure=measure, policy=policy,
+                completions=completions, scores=scores, analyses=measured, step=step,
+            )  # fmt: skip
+            self.result.cell_units.setdefault((cell, step, measure), []).append(len(self.result.units))
+            self.result.units.append(unit)

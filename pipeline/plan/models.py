@@ -1,0 +1,82 @@
+"""A model level → the configuration of stage `base` and the data that it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline import stages
+from pipeline.errors import Problem, suggest
+from pipeline.plan.digests import folder_digest
+from pipeline.plan.recipes import Recipe
+from pipeline.spec.levels import Problems, Settings, validate_settings
+from pipeline.spec.study import Study
+
+KINDS = ("hub", "path", "tiny")
+
+
+def read_model(
+    study: Study, name: str, settings: Settings, values: Mapping[str, Any], problems: Problems
+) -> Recipe | None:
+    """Resolve `NAME`, `{hub: NAME}`, `{path: FOLDER}` or `{tiny: {…, phases: […]}}`."""
+    locate = settings.locator(problems.document)
+    unknown = [key for key in values if key not in (*KINDS, "inherits")]
+    for key in unknown:
+        problems.append(Problem(f"unknown key {key!r}", suggest(key, KINDS), locate((key,), True)))
+    given = [key for key in KINDS if key in values]
+    if len(given) != 1:
+        what = f"model {name!r} needs exactly one of hub, path, tiny; got {', '.join(given) or 'none'}"
+        problems.append(Problem(what, "Keep one.", locate((), True)))
+    if unknown or len(given) != 1:
+        return None
+    kind, value = given[0], values[given[0]]
+    phases: tuple[Any, ...] = ()
+    if kind == "hub":
+        plain: Any = {"hub": {"name": value, "revision": study.lock.revision("models", str(value))}}
+    elif kind == "path":
+        if not isinstance(value, str):
+            problems.append(Problem(f"model {name!r}: path {value!r} is no text", "Write the path of a model folder.", locate(("path",), False)))
+            return None
+        digest = folder_digest(value, problems, locate(("path",), False))
+        plain = {"local": {"path": value, "digest": digest}}
+    else:
+        tiny, phases = _tiny(study, name, value, settings, problems)
+        if tiny is None:
+            return None
+        plain = {"tiny": tiny}
+    config = validate_settings(stages.load("base").Config, plain, settings, problems, label=f"model {name!r}")
+    return None if config is None else Recipe("base", config, phases=phases)
+
+
+def _tiny(study: Study, name: str, raw: Any, settings: Settings, problems: Problems) -> tuple[Any, tuple[Any, ...]]:
+    """The tiny model's mapping with data names replaced by indices into its inputs, and those names."""
+    locate = settings.locator(problems.document)
+    if not isinstance(raw, Mapping):
+        problems.append(Problem(f"model {name!r}: tiny is {raw!r}", "Write a mapping: tiny: {hidden_size: …, phases: […]}.", locate(("tiny",), False)))
+        return None, ()
+    order: list[tuple[str, int | None]] = []
+    phases = []
+    is_fine = True
+    raw_phases = raw.get("phases", ())
+    for i, phase in enumerate(raw_phases if isinstance(raw_phases, tuple) else ()):
+        if not isinstance(phase, Mapping):
+            continue
+        wanted = phase.get("data", ())
+        names = (wanted,) if isinstance(wanted, str) else wanted if isinstance(wanted, tuple) else ()
+        indices = []
+        for data in names:
+            if data not in study.spec.data:
+                is_fine = False
+                if f"data.{data}" not in study.broken:
+                    where = locate(("tiny", "phases", i, "data"), False)
+                    problems.append(Problem(f"model {name!r}: data {data!r} is unknown", suggest(data, study.spec.data), where))
+                continue
+            if (data, None) not in order:
+                order.append((data, None))
+            indices.append(order.index((data, None)))
+        phases.append({**phase, "data": tuple(indices)} if "data" in phase else dict(phase))
+    if not is_fine:
+        return None, ()
+    plain = {**raw, **({"phases": tuple(phases)} if isinstance(raw_phases, tuple) else {})}
+    plain.setdefault("prompt", study.spec.prompt)
+    return plain, (tuple(order),)

@@ -1,0 +1,239 @@
+"""A cell's level of a training factor, a model or a measure → a validated configuration.
+
+The YAML of a level holds the stage's settings and, beside them, words of the study: `data`, `rows`,
+`checkpoints`, `reward`. They are taken apart here; results are shared between cells that agree on
+everything that the level refers to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import stages
+from pipeline.design import Cell
+from pipeline.errors import StudyError, suggest
+from pipeline.fingerprint import Config
+from pipeline.locate import PathTuple
+from pipeline.spec.levels import Problems, Settings, substitute, validate_settings
+from pipeline.spec.study import Study
+
+TRAINING_WORDS = ("data", "rows", "inherits")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A validated level: what runs, on how many rows of which data."""
+
+    stage: str
+    config: Config
+    data: str | None = None
+    rows: int | None = None
+    checkpoints: tuple[int, ...] = ()
+    phases: tuple[tuple[tuple[str, int | None], ...], ...] = ()
+    """For a base model: per phase, the data names and rows that it trains on."""
+
+
+class Recipes:
+    """Resolves levels and measures, each distinct one once; problems are collected, not raised."""
+
+    def __init__(self, study: Study, problems: Problems) -> None:
+        self.study = study
+        self.problems = problems
+        self._known: dict[tuple[Any, ...], Recipe | None] = {}
+
+    def training(self, factor: str, cell: Cell) -> Recipe | None:
+        """The recipe of a cell's level of a training factor; None where the level skips its stage."""
+        return self._resolve(factor, cell, self._read_training)
+
+    def model(self, factor: str, cell: Cell) -> Recipe | None:
+        """The recipe that obtains a cell's base model."""
+        return self._resolve(factor, cell, self._read_model)
+
+    def measure(self, name: str, cell: Cell) -> Recipe | None:
+        """The sampling protocol of a measure in a cell; `data` is its benchmark or data entry."""
+        settings = self.study.measures[name]
+        known = self._references(settings, cell)
+        key = ("measure", name, *sorted(known.items()))
+        if key not in self._known:
+            self._known[key] = self._read_measure(name, settings, substitute(settings.values, known))
+        return self._known[key]
+
+    def _resolve(self, factor: str, cell: Cell, read: Any) -> Recipe | None:
+        level = self.study.factors[factor].levels[cell.level(factor)]
+        if level.is_skipped or level.settings is None:
+            return None
+        known = self._references(level.settings, cell)
+        key = (factor, level.name, *sorted(known.items()))
+        if key not in self._known:
+            values = substitute(level.settings.values, known)
+            self._known[key] = read(factor, level.name, level.settings, values)
+        return self._known[key]
+
+    def _references(self, settings: Settings, cell: Cell) -> dict[str, Any]:
+        """The values of the references that some settings make, in a cell; unknown ones are noted once."""
+        known: dict[str, Any] = {}
+        for reference in settings.references:
+            factor, _, key = reference.partition(".")
+            levels = self.study.factors[factor].levels if factor in self.study.factors else {}
+            level = levels.get(cell.level(factor)) if levels else None
+            if level is None:
+                if f"factors.{factor}" not in self.study.broken:
+                    what = f"${{{reference}}} refers to an unknown factor {factor!r}"
+                    self.problems.add(settings.path, what, suggest(factor, self.study.factors), key=True)
+            elif key:
+                values = level.settings.values if level.settings else {}
+                if key not in values:
+                    what = f"${{{reference}}}: level {level.name!r} of {factor!r} has no {key!r}"
+                    self.problems.add(settings.path, what, suggest(key, values), key=True)
+                known[reference] = values.get(key)
+            else:
+                known[reference] = level.name if isinstance(level.value, Mapping) else level.value
+        return known
+
+    def _read_training(self, factor: str, name: str, settings: Settings, values: Mapping[str, Any]) -> Recipe | None:
+        stage = self.study.factors[factor].kind
+        label = f"{factor} {name!r}"
+        words = {**values}
+        data, rows = self._data_words(words, settings, label)
+        checkpoints: Any = words.pop("checkpoints", None) if stage == "rl" else None
+        words.setdefault("prompt", self.study.spec.prompt)
+        before = len(self.problems)
+        if stage == "rl":
+            words["reward"] = self._reward(words.get("reward"), settings, label)
+            if words["reward"] is None:
+                del words["reward"]
+        also = (*TRAINING_WORDS, *(("checkpoints",) if stage == "rl" else ()))
+        module = stages.load(stage)
+        config = validate_settings(module.Config, words, settings, self.problems, label=label, also_known=also)
+        if config is None or len(self.problems) > before:
+            return None
+        steps = self._checkpoints(checkpoints, getattr(config, "steps", 0), settings, label)
+        return Recipe(stage, config, data, rows, steps)
+
+    def _data_words(self, words: dict[str, Any], settings: Settings, label: str) -> tuple[str | None, int | None]:
+        data, rows = words.pop("data", None), words.pop("rows", None)
+        locate = settings.locator(self.problems.document)
+        if data is None:
+            self._note(locate(("data",), True), f"{label} lacks 'data'", "Name the data that it trains on.")
+        elif data not in self.study.spec.data:
+            if f"data.{data}" not in self.study.broken:
+                self._note(locate(("data",), False), f"{label}: data {data!r} is unknown", suggest(data, self.study.spec.data))
+            data = None
+        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
+            self._note(locate(("rows",), False), f"{label}: rows {rows!r} is not a number of rows", "Write a whole number, e.g. 8_000; `8k` is text.")
+            rows = None
+        return data, rows
+
+    def _reward(self, raw: Any, settings: Settings, label: str) -> tuple[Any, ...] | None:
+        """`{accuracy: 1, cosine: {weight: 2, max_length: 3584}}` → terms sorted by name."""
+        from pipeline import rewards
+        from pipeline.stages.rl import RewardTerm
+
+        locate = settings.locator(self.problems.document)
+        if raw is None:
+            return None
+        if isinstance(raw, str):
+            raw = {raw: 1}
+        if not isinstance(raw, Mapping) or not raw:
+            self._note(locate(("reward",), False), f"{label}: reward is {raw!r}", "Write {NAME: WEIGHT} or {NAME: {weight: …, …}}.")
+            return None
+        terms = []
+        for name, given in sorted(raw.items()):
+            options = dict(given) if isinstance(given, Mapping) else {"weight": 1 if given is None else given}
+            weight = options.pop("weight", 1)
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+                self._note(locate(("reward", name), False), f"{label}: the weight of reward {name!r} is {weight!r}", "Write a number.")
+                continue
+            params = self._validate_entry(rewards, "reward", name, options, ("reward", name), locate)
+            if params is not None:
+                terms.append(RewardTerm(name=name, weight=weight, params=params.identity()))
+        return tuple(terms) if len(terms) == len(raw) else None
+
+    def _validate_entry(self, catalogue: Any, kind: str, name: str, options: dict, path: PathTuple, locate: Any) -> Any:
+        return validate_entry(catalogue, kind, name, options, path, locate, self.problems)
+
+    def _checkpoints(self, raw: Any, steps: int, settings: Settings, label: str) -> tuple[int, ...]:
+        """`[20, 40]` or `every 20` → sorted steps before the last."""
+        place = settings.locator(self.problems.document)(("checkpoints",), False)
+        if raw is None:
+            return ()
+        if isinstance(raw, str) and raw.startswith("every ") and raw[6:].strip().isdigit() and int(raw[6:]) > 0:
+            raw = tuple(range(int(raw[6:]), steps + 1, int(raw[6:])))
+        if not isinstance(raw, tuple) or not all(isinstance(n, int) and not isinstance(n, bool) for n in raw):
+            self._note(place, f"{label}: checkpoints {raw!r}", "Write a list of steps, [20, 40], or `every 20`.")
+            return ()
+        beyond = [n for n in raw if not 1 <= n <= steps]
+        if beyond:
+            self._note(place, f"{label}: checkpoint {beyond[0]} lies outside the run's {steps} steps", f"Choose steps from 1 to {steps}.")
+            return ()
+        return tuple(sorted({n for n in raw if n < steps}))
+
+    def _read_model(self, factor: str, name: str, settings: Settings, values: Mapping[str, Any]) -> Recipe | None:
+        from pipeline.plan.models import read_model
+
+        return read_model(self.study, name, settings, values, self.problems)
+
+    def _read_measure(self, name: str, settings: Settings, values: Mapping[str, Any]) -> Recipe | None:
+        from pipeline import benchmarks
+
+        words = {**values}
+        benchmark, data = words.pop("benchmark", None), words.pop("data", None)
+        rows = words.pop("rows", None)
+        locate = settings.locator(self.problems.document)
+        label = f"measure {name!r}"
+        if benchmark is not None and data is not None:
+            self._note(locate(("data",), True), f"{label} has both benchmark and data", "Keep one.")
+            return None
+        if data is None and benchmark is None:
+            if name in self.study.spec.data:
+                data = name
+            else:
+                benchmark = name
+        known_data = [*self.study.spec.data]
+        if data is not None and data not in self.study.spec.data:
+            if f"data.{data}" not in self.study.broken:
+                self._note(locate(("data",), False), f"{label}: data {data!r} is unknown", suggest(data, known_data))
+            return None
+        if benchmark is not None and benchmark not in benchmarks.names():
+            remedy = suggest(benchmark, [*benchmarks.names(), *known_data])
+            self._note(locate(("benchmark",), False), f"{label}: {benchmark!r} is neither a benchmark nor a data entry", remedy)
+            return None
+        words.setdefault("prompt", self.study.spec.prompt)
+        module = stages.load("sample")
+        config = validate_settings(
+            module.Config, words, settings, self.problems, label=label, also_known=("benchmark", "data", "rows", "inherits")
+        )
+        if config is None:
+            return None
+        return Recipe("sample", config, data if data is not None else f"benchmark:{benchmark}", rows)
+
+    def _note(self, where: Any, what: str, remedy: str) -> None:
+        from pipeline.errors import Problem
+
+        self.problems.append(Problem(what, remedy, where))
+
+
+def validate_entry(
+    catalogue: Any, kind: str, name: str, options: Mapping[str, Any], path: PathTuple, locate: Any, problems: Problems
+) -> Config | None:
+    """Validate a catalogue entry's parameters where they stand in a file; None after noting the problems."""
+    from pydantic import ValidationError
+
+    from pipeline.errors import Problem
+    from pipeline.spec.problems import problems_of
+
+    if name not in catalogue.names():
+        problems.append(Problem(f"{kind} {name!r} is unknown", suggest(name, catalogue.names()), locate(path, True)))
+        return None
+    try:
+        return catalogue.validate(name, dict(options))
+    except ValidationError as error:
+        model = catalogue.params_model(name)
+        problems.extend(
+            problems_of(error, model, lambda p, k: locate((*path, *p), k), where_known=f"{kind} {name!r}: ")
+        )
+    except StudyError as error:
+        problems.append(Problem(error.what, error.remedy, locate(path, False)))
+    return None

@@ -1,0 +1,130 @@
+"""Where a study stands: per cell and stage, done, running, waiting or failed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.plan.compiled import Plan, StudyPlan
+
+STATES = ("done", "running", "failed", "waiting")
+COLUMNS = ("base", "sft", "rl", "sample", "score")
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """One cell: per stage, one state per replicate (and checkpoint)."""
+
+    label: str
+    states: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An artifact that failed: what its log said and the command that makes it alone."""
+
+    key: str
+    message: str
+    command: str
+
+
+@dataclass(frozen=True)
+class StatusGrid:
+    """A study's state."""
+
+    study: str
+    stages: tuple[str, ...]
+    rows: tuple[StatusRow, ...]
+    totals: Mapping[str, int]
+    running: tuple[str, ...]
+    failed: tuple[Failure, ...]
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the writer's lock of an artifact."""
+    try:
+        descriptor = os.open(folder / ".lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def state_of(plan: Plan, key: str) -> str:
+    """done, running, failed or waiting."""
+    if key in plan.done:
+        return "done"
+    folder = plan.results / plan.artifacts[key].stage / key
+    if not folder.is_dir():
+        return "waiting"
+    if is_locked(folder):
+        return "running"
+    return "failed" if (folder / "work" / "failure.json").exists() else "waiting"
+
+
+def progress_line(plan: Plan, key: str) -> str:
+    """`sft sft=64 · seed 1: 120/400 steps`, from what the stage last published."""
+    artifact = plan.artifacts[key]
+    path = plan.results / artifact.stage / key / "work" / "progress.json"
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return f"{artifact.stage} {artifact.title}: starting"
+    quiet = time.time() - found["time"]
+    late = f", silent for {quiet / 60:.0f} min" if quiet > 300 else ""
+    return f"{artifact.stage} {artifact.title}: {found['done']:g}/{found['total']:g} {found['unit']}{late}"
+
+
+def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
+    """The grid of one study of a plan."""
+    states = {key: state_of(plan, key) for key in plan.artifacts}
+    cells: dict[str, dict[str, dict[str, None]]] = {}
+    for unit in study.lowered.units:
+        label = " ".join(f"{f}={level}" for f, level in unit.cell.items())
+        row = cells.setdefault(label, {})
+        for key in _lineage(plan, unit.policy):
+            row.setdefault(plan.artifacts[key].stage, {})[key] = None
+        row.setdefault("sample", {})[unit.completions] = None
+        row.setdefault("score", {})[unit.scores] = None
+    present = {stage for row in cells.values() for stage in row}
+    rows = tuple(
+        StatusRow(label, {stage: tuple(states[key] for key in keys) for stage, keys in row.items()}) for label, row in cells.items()
+    )
+    counted = Counter(states.values())
+    spec = study.study.document.file
+    return StatusGrid(
+        study=study.study.name,
+        stages=tuple(stage for stage in COLUMNS if stage in present),
+        rows=rows,
+        totals={state: counted[state] for state in STATES},
+        running=tuple(progress_line(plan, key) for key, state in states.items() if state == "running"),
+        failed=tuple(_failure(plan, key, spec) for key, state in states.items() if state == "failed"),
+    )
+
+
+def _lineage(plan: Plan, policy: str) -> list[str]:
+    keys = [policy]
+    while plan.artifacts[keys[-1]].stage != "base":
+        keys.append(dict(plan.artifacts[keys[-1]].inputs)["policy"][0])
+    return keys
+
+
+def _failure(plan: Plan, key: str, spec: str) -> Failure:
+    artifact = plan.artifacts[key]
+    folder = plan.results / artifact.stage / key
+    try:
+        message = json.loads((folder / "work" / "failure.json").read_text())["what"]
+    except (OSError, ValueError, KeyError):
+        message = "failed without a message"
+    return Failure(key, message, f"snakemake {folder}/record.json --config study={spec}")

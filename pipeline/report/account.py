@@ -1,0 +1,147 @@
+"""The account of a study: what is missing, what it cost, how the data flowed, and who made which artifact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pipeline import record as records
+from pipeline.report.artifacts import Record, Store
+from pipeline.report.evidence import name_unit
+from pipeline.report.request import DataNode, Request
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An artifact that is not done, and what needs it."""
+
+    stage: str
+    key: str
+    needed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """Measured time of one stage."""
+
+    stage: str
+    artifacts: int
+    seconds: float
+    gpu_seconds: float
+
+
+@dataclass(frozen=True)
+class DataRow:
+    """One data set of the flow: rows in, rows out, and why rows were dropped; None where not done."""
+
+    node: DataNode
+    depth: int
+    sources: tuple[str, ...]
+    rows_in: int | None = None
+    rows_out: int | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+def list_keys(request: Request) -> dict[tuple[str, str], list[str]]:
+    """(stage, key) of every artifact that the report is about → what needs it, in the request's order."""
+    needed: dict[tuple[str, str], list[str]] = {}
+
+    def note(stage: str, key: str, words: str) -> None:
+        needed.setdefault((stage, key), []).append(words)
+
+    for node in request.datasets:
+        note(node.stage, node.key, f"data {node.name}")
+    for run in request.runs:
+        note(run.stage, run.key, f"{' · '.join(run.cell.values())}, replicate {run.replicate}")
+    stages = {run.key: run.stage for run in request.runs}
+    for unit in request.units:
+        policy_stage = stages.get(unit.policy, "checkpoint" if unit.step is not None else "policy")
+        note(policy_stage, unit.policy, name_unit(unit))
+        note("sample", unit.completions, name_unit(unit))
+        note("score", unit.scores, name_unit(unit))
+        for name, key in unit.analyses.items():
+            note(f"analysis {name}", key, name_unit(unit))
+    return needed
+
+
+def list_missing(request: Request, store: Store) -> tuple[list[Missing], int]:
+    """The artifacts that are not done, and how many there are in all."""
+    needed = list_keys(request)
+    missing = [
+        Missing(stage, key, tuple(dict.fromkeys(words)))
+        for (stage, key), words in needed.items()
+        if store.find(key) is None
+    ]
+    return missing, len({key for _, key in needed})
+
+
+def add_costs(found: Iterable[Record]) -> list[StageCost]:
+    """Measured seconds by stage, the most expensive first."""
+    stages: dict[str, list[Record]] = {}
+    for record in found:
+        stages.setdefault(record.stage, []).append(record)
+    costs = [
+        StageCost(stage, len(group), sum(r.seconds for r in group), sum(r.gpu_seconds for r in group))
+        for stage, group in stages.items()
+    ]
+    return sorted(costs, key=lambda cost: (-cost.seconds, cost.stage))
+
+
+def trace_data(request: Request, store: Store) -> list[DataRow]:
+    """The data sets with each source before what is made from it, and the counts that their records hold."""
+    nodes = {node.key: node for node in request.datasets}
+    depths: dict[str, int] = {}
+    rows: list[DataRow] = []
+
+    def visit(node: DataNode) -> int:
+        if node.key not in depths:
+            depths[node.key] = 0
+            depths[node.key] = 1 + max((visit(nodes[key]) for key in node.inputs if key in nodes), default=-1)
+            rows.append(_data_row(node, depths[node.key], nodes, store))
+        return depths[node.key]
+
+    for node in nodes.values():
+        visit(node)
+    return rows
+
+
+def _data_row(node: DataNode, depth: int, nodes: Mapping[str, DataNode], store: Store) -> DataRow:
+    sources = tuple(nodes[key].name if key in nodes else key for key in node.inputs)
+    record = store.find(node.key)
+    if record is None:
+        return DataRow(node, depth, sources)
+    rows_in, rows_out = record.facts.get("rows_in"), record.facts.get("rows_out")
+    total = sum(rows_in) if isinstance(rows_in, list) else rows_in
+    dropped = record.facts.get("dropped") or {}
+    reasons = {str(reason): int(count) for reason, count in dropped.items()} if isinstance(dropped, Mapping) else {}
+    return DataRow(node, depth, sources, total, rows_out, dict(sorted(reasons.items(), key=lambda r: (-r[1], r[0]))))
+
+
+def link_record(record: Record, out_dir: Path) -> str:
+    """The relative address of a record as seen from the report's folder."""
+    return quote(Path(os.path.relpath(record.folder / records.NAME, out_dir)).as_posix())
+
+
+def describe_environment(found: Sequence[Record]) -> list[tuple[str, str]]:
+    """Code commits, packages, hosts and seeds over all artifacts; several of one kind are all named."""
+
+    def distinct(values: Iterable[Any]) -> str:
+        return ", ".join(sorted({str(v) for v in values if v not in (None, "")})) or "not recorded"
+
+    packages: dict[str, set[str]] = {}
+    for record in found:
+        for name, version in (record.provenance.get("packages") or {}).items():
+            packages.setdefault(name, set()).add(str(version))
+    started = [str(r.provenance["started"]) for r in found if r.provenance.get("started")]
+    finished = [str(r.provenance["finished"]) for r in found if r.provenance.get("finished")]
+    return [
+        ("code commit", distinct(r.provenance.get("commit") for r in found)),
+        ("packages", ", ".join(f"{n} {'/'.join(sorted(v))}" for n, v in sorted(packages.items())) or "not recorded"),
+        ("hosts", distinct(r.provenance.get("host") for r in found)),
+        ("seeds", distinct(r.seed for r in found)),
+        ("made between", f"{min(started, default='?')} and {max(finished, default='?')}"),
+    ]

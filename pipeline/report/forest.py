@@ -1,0 +1,147 @@
+"""Verdicts as a reader sees them: the effect in its natural unit, drawn against its threshold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from pipeline.claims import ClaimVerdict, Verdict
+from pipeline.report.metrics import Metric, UnitKind, format_value
+from pipeline.report.request import CompiledClaim, Part
+from pipeline.report.svg import draw_strip
+
+SIGNS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤"}
+
+
+@dataclass(frozen=True)
+class PartView:
+    """One row of a claim's forest plot, in words and drawn; `details` are pairs for the fold-out."""
+
+    label: str
+    status: str
+    strip: Markup
+    effect: str
+    interval: str
+    claimed: str
+    size: str
+    scope: str
+    note: str
+    details: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """One claim with its rows and the ends of their common axis."""
+
+    name: str
+    text: str
+    status: str
+    metric: str
+    published: str
+    axis: tuple[str, str]
+    axis_label: str
+    parts: tuple[PartView, ...]
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """The numbers of one part on the scale that is drawn: a difference, a ratio or a level."""
+
+    centre: float
+    interval: tuple[float, float]
+    decisive: tuple[float, float]
+    threshold: float
+    kind: str
+
+
+def view_claim(claim: CompiledClaim, verdict: ClaimVerdict, metric: Metric) -> ClaimView:
+    """Everything that the page says about one claim."""
+    scales = [_scale(part, v) for part, v in zip(claim.parts, verdict.parts, strict=True)]
+    span = _span([s for s in scales if s is not None])
+    kind = next((s.kind for s in scales if s is not None), "difference")
+    rows = zip(claim.parts, verdict.parts, scales, strict=True)
+    parts = tuple(_view_part(part, v, scale, span, metric) for part, v, scale in rows)
+    words = {"difference": "difference in", "ratio": "ratio of", "level": ""}[kind]
+    axis = (_words(span[0], kind, metric.unit), _words(span[1], kind, metric.unit))
+    return ClaimView(
+        claim.name, claim.text, verdict.status, metric.label, claim.published or "", axis,
+        f"{words} {metric.label}".strip(), parts,
+    )
+
+
+def _scale(part: Part, verdict: Verdict) -> _Scale | None:
+    if verdict.effect is None or verdict.interval is None or verdict.decisive is None:
+        return None
+    if verdict.ratio is not None and verdict.decisive_ratio is not None and not part.by and math.isfinite(verdict.ratio[0]):
+        return _Scale(verdict.ratio[0], verdict.ratio[1:], verdict.decisive_ratio, part.times or 1.0, "ratio")
+    shift = part.value or 0.0
+    low, high = verdict.interval
+    return _Scale(
+        verdict.effect + shift,
+        (low + shift, high + shift),
+        (verdict.decisive[0] + shift, verdict.decisive[1] + shift),
+        part.threshold + shift,
+        "difference" if part.value is None else "level",
+    )
+
+
+def _span(scales: Sequence[_Scale]) -> tuple[float, float]:
+    """The common axis: all intervals and thresholds, and zero (or one) for contrasts, with a margin."""
+    values = [v for s in scales for v in (s.centre, *s.interval, *s.decisive, s.threshold) if math.isfinite(v)]
+    values += [0.0 if s.kind == "difference" else 1.0 for s in scales if s.kind != "level"]
+    low, high = min(values, default=-1.0), max(values, default=1.0)
+    margin = 0.06 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _words(value: float, kind: str, unit: UnitKind) -> str:
+    if kind == "ratio":
+        return f"×{value:.2f}".replace("-", "−") if math.isfinite(value) else "∞"
+    return format_value(value, unit, signed=kind == "difference")
+
+
+def _view_part(part: Part, verdict: Verdict, scale: _Scale | None, span: tuple[float, float], metric: Metric) -> PartView:
+    if scale is None:
+        return PartView(part.label, verdict.status, Markup(""), "", "", _claimed(part, metric), "", "", verdict.note, ())
+    effect = _words(scale.centre, scale.kind, metric.unit)
+    interval = f"[{_words(scale.interval[0], scale.kind, metric.unit)}, {_words(scale.interval[1], scale.kind, metric.unit)}]"
+    words = f"{part.label}: {effect} {interval}, claimed {_claimed(part, metric)}: {verdict.status}"
+    strip = draw_strip(
+        centre=scale.centre, interval=scale.interval, decisive=scale.decisive, threshold=scale.threshold,
+        claims_larger=part.claims_larger, span=span, status=verdict.status, words=words,
+    )
+    size = f"{verdict.n_problems:,} problems × {verdict.n_replicates} replicate{'s' * (verdict.n_replicates != 1)}"
+    return PartView(
+        part.label, verdict.status, strip, effect, interval, _claimed(part, metric), size, verdict.scope,
+        verdict.note, _details(part, verdict, scale, metric),
+    )
+
+
+def _claimed(part: Part, metric: Metric) -> str:
+    """The claim of a part as a reader's inequality on the scale that is drawn."""
+    sign = SIGNS[part.kind]
+    if part.times is not None and not part.by:
+        return f"{sign} ×{part.times:g}"
+    if part.value is not None:
+        return f"{sign} {format_value(part.value + part.threshold, metric.unit)}"
+    return f"{sign} {format_value(part.threshold, metric.unit, signed=part.threshold != 0)}"
+
+
+def _details(part: Part, verdict: Verdict, scale: _Scale, metric: Metric) -> tuple[tuple[str, str], ...]:
+    unit = metric.unit
+    low, high = verdict.decisive or (math.nan, math.nan)
+    rows = [("left side", format_value(verdict.left if verdict.left is not None else math.nan, unit))]
+    if verdict.right is not None:
+        rows.append(("right side", format_value(verdict.right, unit)))
+    times = "" if part.times is None else f"{part.times:g}·"
+    contrast = f"left − {times}right" if part.value is None else f"left − {format_value(part.value, unit)}"
+    rows += [
+        (contrast, f"{format_value(verdict.effect or 0.0, unit, signed=True)}, claimed {SIGNS[part.kind]} {format_value(part.threshold, unit, signed=True)}"),
+        ("decided at", f"{100 * verdict.level:.4g} % (Holm), interval [{format_value(low, unit, signed=True)}, {format_value(high, unit, signed=True)}]"),
+        ("p of the threshold", "< 0.0001" if verdict.p_value < 1e-4 else f"{verdict.p_value:.4f}"),
+        ("degrees of freedom", "∞" if verdict.df is None else f"{verdict.df:.1f}"),
+    ]
+    return tuple(rows)

@@ -1,0 +1,170 @@
+"""What a report is asked to show: a plain, frozen description that the planner fills.
+
+Guaranteed: `Request.from_plain(request.to_plain()) == request`, and equal requests give equal JSON.
+Refused: unknown fields, a claim part that points at a unit that is not there, a part with no comparison.
+Nothing here reads a file; artifacts are found later as `results/<stage>/<key>/`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pipeline.errors import InputError
+
+Cell = Mapping[str, str]
+Kind = Literal["above", "below", "at_least", "at_most"]
+
+
+class _Strict:
+    """Unknown fields are refused when a dataclass is read back from plain values."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit(_Strict):
+    """One measurement: a policy of one cell and replicate, measured on one benchmark."""
+
+    cell: Cell
+    replicate: int
+    seed: int
+    measure: str
+    policy: str
+    completions: str
+    scores: str
+    analyses: Mapping[str, str] = field(default_factory=dict)
+    step: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(_Strict):
+    """One training of one cell and replicate; cells that share it repeat its key."""
+
+    cell: Cell
+    replicate: int
+    stage: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataNode(_Strict):
+    """One data set artifact of the study; `inputs` are keys of other nodes (or of completions, scores)."""
+
+    name: str
+    stage: str
+    key: str
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(_Strict):
+    """One comparison of a claim, of the means a of `left` and b of `right` (indices into Request.units).
+
+    above: a > times·b + by;  below: a < times·b − by;  at_least: a ≥ value + by;  at_most: a ≤ value − by.
+    Either `right` or `value` is given; with `value`, it stands in the place of times·b for every kind.
+    """
+
+    label: str
+    kind: Kind
+    left: tuple[int, ...]
+    right: tuple[int, ...] = ()
+    by: float = 0.0
+    times: float | None = None
+    value: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.left:
+            raise InputError(f"claim part {self.label!r} is about no measurement", "Give it at least one unit on the left.")
+        if bool(self.right) == (self.value is not None):
+            raise InputError(
+                f"claim part {self.label!r} needs exactly one of other units and a value", "Give `right` or `value`."
+            )
+
+    @property
+    def claims_larger(self) -> bool:
+        """Whether the claim is that the left side lies above the threshold."""
+        return self.kind in ("above", "at_least")
+
+    @property
+    def threshold(self) -> float:
+        """What the effect a − times·b (or a − value) is compared with."""
+        return self.by if self.claims_larger else -self.by
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledClaim(_Strict):
+    """A statement of the study with its comparisons, one per level of `for_each`."""
+
+    name: str
+    text: str
+    metric: str
+    parts: tuple[Part, ...]
+    published: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(_Strict):
+    """A number that a paper printed, in our units (shares from 0 to 1, tokens); no measure: mean of all."""
+
+    label: str
+    cell: Cell
+    metric: str
+    value: float
+    source: str
+    measure: str | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(_Strict):
+    """Everything that the page of one study shows; factors, levels and measures in declared order."""
+
+    study: str
+    title: str
+    question: str
+    factors: Mapping[str, tuple[str, ...]]
+    units: tuple[Unit, ...]
+    cites: tuple[str, ...] = ()
+    controls: Mapping[str, Any] = field(default_factory=dict)
+    measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    runs: tuple[Run, ...] = ()
+    datasets: tuple[DataNode, ...] = ()
+    claims: tuple[CompiledClaim, ...] = ()
+    published: tuple[Published, ...] = ()
+
+    def __post_init__(self) -> None:
+        for claim in self.claims:
+            for part in claim.parts:
+                outside = [i for i in (*part.left, *part.right) if not 0 <= i < len(self.units)]
+                if outside:
+                    raise InputError(
+                        f"claim {claim.name!r}, part {part.label!r}: there is no unit {outside[0]}",
+                        f"The request holds {len(self.units)} units, counted from 0.",
+                    )
+
+    def to_plain(self) -> dict[str, Any]:
+        """The request as plain JSON values."""
+        return _adapter().dump_python(self, mode="json")
+
+    @staticmethod
+    def from_plain(plain: Mapping[str, Any]) -> Request:
+        """The request of plain JSON values; an InputError names every field that does not fit."""
+        from pydantic import ValidationError
+
+        try:
+            return _adapter().validate_python(plain)
+        except ValidationError as error:
+            lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
+            raise InputError(
+                "the report's request does not fit:\n" + "\n".join(lines), "Compile the study again: studyc plan SPEC."
+            ) from None
+
+
+@functools.cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Request)

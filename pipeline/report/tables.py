@@ -1,0 +1,148 @@
+"""The tables of a report: cells by measures, the paper's numbers beside ours, and the files beside the page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.claims import ClaimVerdict
+from pipeline.report.figures import match_published
+from pipeline.report.metrics import format_value, parse_metric
+from pipeline.report.request import CompiledClaim, Published, Request
+from pipeline.report.summaries import ALL_MEASURES, Number, Summaries, Summary
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One cell (and checkpoint) on one measure; `numbers` by metric, None where not measured."""
+
+    cell: Mapping[str, str]
+    step: int | None
+    measure: str
+    numbers: tuple[Summary | None, ...]
+    scores: tuple[str, ...]
+    done: int
+    planned: int
+    n_problems: int
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A number of the paper beside ours; `difference` is ours minus theirs, None where ours is missing."""
+
+    published: Published
+    theirs: str
+    ours: str
+    difference: str
+    is_inside: bool | None
+    note: str
+
+
+def tabulate_cells(summaries: Summaries) -> list[TableRow]:
+    """A row per cell, checkpoint and measure, with every metric; cells without any result too."""
+    rows = []
+    for group in summaries.groups:
+        for measure in summaries.measures_and_mean:
+            numbers = tuple(summaries.get(group, measure, metric) for metric in summaries.metrics)
+            first = next((s for s in numbers if s is not None), None)
+            planned = len(summaries.units_of(group, measure))
+            if not planned:
+                continue
+            scores = tuple(dict.fromkeys(u.scores for u in first.units)) if first and measure != ALL_MEASURES else ()
+            rows.append(
+                TableRow(
+                    dict(group[0]), group[1], measure, numbers, scores,
+                    len(first.units) if first else 0, planned, first.estimate.n_problems if first else 0,
+                )
+            )
+    return rows
+
+
+def compare_published(summaries: Summaries) -> list[PublishedRow]:
+    """Each number of the paper beside ours, where exactly one cell of ours answers to it."""
+    rows = []
+    for number in summaries.request.published:
+        metric = parse_metric(number.metric)
+        matches = match_published(number, summaries)
+        theirs = format_value(number.value, metric.unit)
+        if len(matches) != 1:
+            note = "no such cell in this study" if not matches else f"{len(matches)} cells of ours answer to it"
+            rows.append(PublishedRow(number, theirs, "–", "–", None, note))
+            continue
+        summary = summaries.get(matches[0], number.measure or summaries.measures_and_mean[0], metric)
+        if summary is None:
+            rows.append(PublishedRow(number, theirs, "–", "–", None, "ours is not measured yet"))
+            continue
+        low, high = summary.interval
+        ours = f"{format_value(summary.estimate.value, metric.unit)} [{format_value(low, metric.unit)}, {format_value(high, metric.unit)}]"
+        difference = format_value(summary.estimate.value - number.value, metric.unit, signed=True)
+        inside = low <= number.value <= high
+        rows.append(PublishedRow(number, theirs, ours, difference, inside, "" if inside else "outside our interval"))
+    return rows
+
+
+def write_numbers(numbers: Sequence[Number], request: Request, folder: Path) -> None:
+    """numbers.parquet and numbers.csv: one row per unit and metric."""
+    rows = [
+        {
+            **{factor: n.unit.cell.get(factor) for factor in request.factors},
+            "replicate": n.unit.replicate,
+            "seed": n.unit.seed,
+            "step": n.unit.step,
+            "measure": n.unit.measure,
+            "metric": n.metric.name,
+            "estimate": n.estimate,
+            "low": n.low,
+            "high": n.high,
+            "n_problems": n.n_problems,
+            "n_samples": n.n_samples,
+            "scores": n.unit.scores,
+        }
+        for n in numbers
+    ]
+    text = {name: pl.String for name in (*request.factors, "measure", "metric", "scores")}
+    whole = {name: pl.Int64 for name in ("replicate", "seed", "step", "n_problems", "n_samples")}
+    real = {name: pl.Float64 for name in ("estimate", "low", "high")}
+    order = [*request.factors, "replicate", "seed", "step", "measure", "metric", "estimate", "low", "high"]
+    kinds = {**text, **whole, **real}
+    schema = {name: kinds[name] for name in [*order, "n_problems", "n_samples", "scores"]}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    frame.write_parquet(folder / "numbers.parquet")
+    frame.write_csv(folder / "numbers.csv")
+
+
+def write_claims(claims: Sequence[CompiledClaim], verdicts: Sequence[ClaimVerdict], folder: Path) -> None:
+    """claims.json (everything) and claims.csv (one row per part)."""
+    plain = [
+        {"name": c.name, "text": c.text, "metric": c.metric, "status": v.status, "parts": [_plain(asdict(p)) for p in v.parts]}
+        for c, v in zip(claims, verdicts, strict=True)
+    ]
+    (folder / "claims.json").write_text(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    columns = ("claim", "claim_status", "part", "status", "metric", "effect", "low", "high", "threshold", "level", "p_value",
+               "n_problems", "n_replicates", "scope", "note")
+    with (folder / "claims.csv").open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(columns)
+        for claim, verdict in zip(claims, verdicts, strict=True):
+            for p in verdict.parts:
+                low, high = p.interval or (None, None)
+                table.writerow(
+                    [claim.name, verdict.status, p.label, p.status, claim.metric, p.effect, low, high, p.threshold, p.level,
+                     p.p_value, p.n_problems, p.n_replicates, p.scope, p.note]
+                )
+
+
+def _plain(value: Any) -> Any:
+    """JSON values; infinite limits as null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,95 @@
+"""The site file: what this machine or cluster calls things; the one place for a site's values.
+
+It is Snakemake's `configfile` (profiles/<name>/site.yaml), so every job gets the same values. All of it is
+placement: nothing here ever changes an artifact's identity.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import Location, SpecErrors
+from pipeline.spec.problems import problems_of
+
+CONTROL_KEYS = ("study", "studies", "site", "plan")
+"""Keys of Snakemake's config that name studies and are no site values."""
+
+
+class SiteModel(BaseModel):
+    """Strict, frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Environment(SiteModel):
+    """How a stage's interpreter is reached."""
+
+    python: str = Field(description="Interpreter; relative paths count from the project's folder.")
+    setup: str = Field("", description="Shell line run before it, e.g. `module load cuda`; written by the site, trusted.")
+
+
+class StageResources(SiteModel):
+    """What one job of a stage asks for, beyond what its configuration says."""
+
+    partition: str | None = Field(None, description="Partition; `partitions` decides when absent.")
+    cpus: int = Field(1, description="CPU cores of one job.", ge=1)
+    mem_mb: int = Field(2_000, description="Memory of one job.", ge=1)
+    runtime_minutes: int = Field(60, description="Time limit of the first attempt; each retry doubles it.", ge=1)
+
+
+class Partitions(SiteModel):
+    """Where jobs with and without GPUs go."""
+
+    cpu: str | None = Field(None, description="Partition of jobs without GPUs; the cluster's default when absent.")
+    gpu: str | None = Field(None, description="Partition of jobs with GPUs.")
+
+
+class Site(SiteModel):
+    """Everything that depends on where a study runs."""
+
+    results: str = Field("results", description="Folder of all artifacts.")
+    environments: dict[str, Environment] = Field({}, description="Interpreters by name: training, vllm.")
+    stages: dict[str, StageResources] = Field({}, description="Resources by stage; `default` for the rest.")
+    partitions: Partitions = Field(Partitions(), description="Partitions by kind of job.")
+    gpu_type: str | None = Field(None, description="GPU type as the cluster's GRES names it, e.g. h100.")
+    account: str | None = Field(None, description="Account that jobs are charged to.")
+    max_runtime_minutes: int = Field(2_880, description="Longest time limit that the cluster admits.", ge=1)
+    threads: int = Field(1, description="OMP_NUM_THREADS of a CPU job.", ge=1)
+    environment_variables: dict[str, str] = Field({}, description="Set for every stage, e.g. HF_HOME.")
+
+    def resources(self, stage: str) -> StageResources:
+        """The resources of a stage."""
+        return self.stages.get(stage) or self.stages.get("default") or StageResources()
+
+    def interpreter(self, environment: str) -> tuple[str, str]:
+        """The interpreter of an environment and its set-up line; our own where the site names none."""
+        found = self.environments.get(environment)
+        if found is None:
+            return sys.executable, ""
+        python = Path(os.path.expandvars(os.path.expanduser(found.python)))
+        return str(python if python.is_absolute() else Path.cwd() / python), found.setup
+
+    def command(self, environment: str, arguments: list[str]) -> list[str]:
+        """The words of a command under an environment; the set-up line runs in a shell, nothing else does."""
+        python, setup = self.interpreter(environment)
+        words = [python, *arguments]
+        if not setup:
+            return words
+        return ["bash", "-c", f"{setup}\nexec {shlex.join(words)}"]
+
+
+def read_site(config: Mapping[str, Any], *, file: str = "site.yaml") -> Site:
+    """The site of a Snakemake configuration; SpecErrors where values do not fit."""
+    values = {key: value for key, value in config.items() if key not in CONTROL_KEYS}
+    try:
+        return Site.model_validate(values)
+    except ValidationError as error:
+        place = Location(file, 1, 1)
+        raise SpecErrors(problems_of(error, Site, lambda path, key: place, where_known="site.")) from None

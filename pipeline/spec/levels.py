@@ -1,0 +1,126 @@
+"""Levels and recipes: inheritance, references to factors, and validation by a stage's Config.
+
+`inherits: NAME` starts from a recipe; a key given replaces the inherited one whole. The text
+`${factor}` stands for the cell's level of another factor (`${factor.key}` for one of its values), so
+a study can declare any further factor and use it wherever it likes. Errors point at the line where the
+value was written, also when it was inherited.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.errors import Location, Problem, suggest
+from pipeline.locate import Document, PathTuple
+from pipeline.spec.problems import problems_of
+
+M = TypeVar("M", bound=BaseModel)
+
+REFERENCE = re.compile(r"\$\{([^}]*)\}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A mapping of the file after inheritance, with the place of each of its keys."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, PathTuple]
+    path: PathTuple
+    references: frozenset[str] = frozenset()
+
+    def locator(self, document: Document):
+        """Places of paths below these settings, following what was inherited."""
+
+        def locate(path: PathTuple, key: bool) -> Location:
+            if path and path[0] in self.origins:
+                return document.locate((*self.origins[path[0]], *path[1:]), key=key)
+            return document.locate(self.path, key=True)
+
+        return locate
+
+
+class Problems(list[Problem]):
+    """The problems found so far in one document."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+
+    def add(self, path: PathTuple, what: str, remedy: str = "", *, key: bool = False) -> None:
+        """Note one problem at a path of the document."""
+        self.append(Problem(what, remedy, self.document.locate(path, key=key)))
+
+
+def inherit(
+    raw: Mapping[str, Any], path: PathTuple, recipes: Mapping[str, Mapping[str, Any]], problems: Problems
+) -> Settings:
+    """Resolve `inherits` along the chain of recipes; nearer keys win."""
+    chain: list[tuple[Mapping[str, Any], PathTuple]] = [(raw, path)]
+    visited: list[str] = []
+    current, place = raw, path
+    while (parent := current.get("inherits")) is not None:
+        if not isinstance(parent, str) or parent not in recipes:
+            problems.add((*place, "inherits"), f"recipe {parent!r} is unknown", suggest(parent, recipes))
+            break
+        if parent in visited:
+            loop = " → ".join([*visited, parent])
+            problems.add((*place, "inherits"), f"recipes inherit in a circle: {loop}", "Remove one of the `inherits`.")
+            break
+        visited.append(parent)
+        current, place = recipes[parent], ("recipes", parent)
+        chain.append((current, place))
+    values: dict[str, Any] = {}
+    origins: dict[str, PathTuple] = {}
+    for mapping, root in reversed(chain):
+        for key, value in mapping.items():
+            if key != "inherits":
+                values[key] = value
+                origins[key] = (*root, key)
+    return Settings(values, origins, path, frozenset(_references(values)))
+
+
+def _references(value: Any) -> set[str]:
+    if isinstance(value, str):
+        return set(REFERENCE.findall(value))
+    if isinstance(value, Mapping):
+        return {name for item in value.values() for name in _references(item)}
+    if isinstance(value, tuple):
+        return {name for item in value for name in _references(item)}
+    return set()
+
+
+def substitute(value: Any, known: Mapping[str, Any]) -> Any:
+    """Replace references by values; a text that is one reference takes the value's own type."""
+    if isinstance(value, str):
+        whole = REFERENCE.fullmatch(value)
+        if whole:
+            return known.get(whole[1], value)
+        return REFERENCE.sub(lambda match: str(known.get(match[1], match[0])), value)
+    if isinstance(value, Mapping):
+        return {key: substitute(item, known) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(substitute(item, known) for item in value)
+    return value
+
+
+def validate_settings(
+    model: type[M],
+    values: Mapping[str, Any],
+    settings: Settings,
+    problems: Problems,
+    *,
+    label: str,
+    also_known: tuple[str, ...] = (),
+) -> M | None:
+    """Validate resolved values; on failure note every problem and return None."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        locate = settings.locator(problems.document)
+        problems.extend(problems_of(error, model, locate, where_known=f"{label}.", also_known=also_known))
+        return None

@@ -1,0 +1,109 @@
+"""specs/schema.json: the JSON schema of study files, generated from the models for editors.
+
+Levels and measures are described by the stages' own models, with nothing required (inheritance may supply
+it); rewards, filters, analyses and generators are listed from their catalogues with their parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline import analyses, benchmarks, datasets, filters, generators, rewards, stages
+from pipeline.fingerprint import Config
+from pipeline.spec.models import Spec
+
+HEADER = "# yaml-language-server: $schema=schema.json"
+
+
+def schema() -> dict[str, Any]:
+    """The schema as plain values."""
+    result = Spec.model_json_schema()
+    definitions = result["$defs"]
+    defined = {"definitions": definitions}
+    sft = _settings(stages.load("sft").Config, defined, "data", "rows")
+    rl = _settings(stages.load("rl").Config, defined, "data", "rows", "checkpoints")
+    rl["properties"]["reward"] = _by_name(rewards, defined, "A weight, or {weight, …parameters}.", weight=True)
+    measure = _settings(stages.load("sample").Config, defined, "data", "rows", "benchmark")
+    measure["properties"]["benchmark"] = {"enum": list(benchmarks.names())}
+    properties = result["properties"]
+    properties["measure"]["additionalProperties"] = {"anyOf": [measure, {"type": "null"}]}
+    properties["sampling"] = {**measure, "description": properties["sampling"]["description"]}
+    levels = properties["factors"]["additionalProperties"]
+    properties["factors"]["properties"] = {
+        "model": {"type": "object", "additionalProperties": _model(defined)},
+        "sft": {"type": "object", "additionalProperties": {"anyOf": [sft, {"type": "null"}]}},
+        "rl": {"type": "object", "additionalProperties": {"anyOf": [rl, {"type": "null"}]}},
+    }
+    properties["factors"]["additionalProperties"] = levels
+    definitions["DataSpec"]["properties"]["filters"]["items"] = _entries(filters, defined)
+    properties["analyses"]["items"] = _entries(analyses, defined)
+    source = definitions["SourceSpec"]["properties"]
+    source["synthetic"] = {"enum": list(generators.names()), "description": source["synthetic"]["description"]}
+    source["dataset"] = {"enum": list(datasets.names()), "description": source["dataset"]["description"]}
+    source["benchmark"] = {"enum": list(benchmarks.names()), "description": source["benchmark"]["description"]}
+    properties["replicates"] = {"anyOf": [{"type": "integer", "minimum": 1}, properties["replicates"]]}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "A studyc study", **_with_draft7(result)}
+
+
+def schema_text() -> str:
+    """The schema as the file's text."""
+    return json.dumps(schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _with_draft7(value: Any) -> Any:
+    """References and definitions in draft 7's words, which editors understand best."""
+    if isinstance(value, dict):
+        return {("definitions" if k == "$defs" else k): _with_draft7(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_draft7(item) for item in value]
+    return value.replace("#/$defs/", "#/definitions/") if isinstance(value, str) else value
+
+
+def _inline(model: type[Config], defined: dict[str, Any]) -> dict[str, Any]:
+    """A model's schema with its definitions moved to the file's."""
+    own = model.model_json_schema()
+    defined["definitions"].update(own.pop("$defs", {}))
+    return own
+
+
+def _settings(model: type[Config], defined: dict[str, Any], *words: str) -> dict[str, Any]:
+    """A stage's settings as a level: nothing required, the study's words beside them."""
+    own = _inline(model, defined)
+    own.pop("required", None)
+    extra = {
+        "data": {"type": "string", "description": "Name of a data entry."},
+        "rows": {"type": "integer", "minimum": 1, "description": "Rows of it, nested by its seed."},
+        "benchmark": {"type": "string"},
+        "checkpoints": {"description": "Steps to publish: [20, 40] or `every 20`."},
+    }
+    own["properties"].update({word: extra[word] for word in words})
+    own["properties"]["inherits"] = {"type": "string", "description": "Recipe to start from."}
+    return own
+
+
+def _model(defined: dict[str, Any]) -> dict[str, Any]:
+    tiny = _inline(stages.load("base").TinyModel, defined)
+    phase = defined["definitions"]["Phase"]
+    phase["properties"]["data"] = {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "Data entries that the phase mixes.",
+    }
+    properties = {"hub": {"type": "string"}, "path": {"type": "string"}, "tiny": tiny}
+    return {"anyOf": [{"type": "string"}, {"type": "object", "properties": properties, "additionalProperties": False}]}
+
+
+def _by_name(catalogue: Any, defined: dict[str, Any], text: str, *, weight: bool = False) -> dict[str, Any]:
+    entries = {}
+    for name in catalogue.names():
+        own = _inline(catalogue.params_model(name), defined)
+        own["description"] = text
+        if weight:
+            own.setdefault("properties", {})["weight"] = {"type": "number"}
+        entries[name] = {"anyOf": [{"type": "number"}, own]} if weight else own
+    return {"anyOf": [{"type": "string"}, {"type": "object", "properties": entries, "additionalProperties": False}]}
+
+
+def _entries(catalogue: Any, defined: dict[str, Any]) -> dict[str, Any]:
+    named = _by_name(catalogue, defined, "Parameters.")
+    return {"anyOf": [{"enum": list(catalogue.names())}, {**named["anyOf"][1], "maxProperties": 1}]}

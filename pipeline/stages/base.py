@@ -1,0 +1,99 @@
+"""The starting policy of a study: from the Hub, from a local folder, or a tiny one made from scratch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from pipeline.fingerprint import Config as BaseConfig
+from pipeline.fingerprint import content, placement
+from pipeline.job import Job
+from pipeline.prompt import Prompt
+from pipeline.stages.training import Schedule
+
+NAME = "base"
+VERSION = 1
+PRODUCES = "policy"
+
+
+class HubModel(BaseConfig):
+    """A model repository on the Hugging Face Hub at one commit."""
+
+    name: str = content(describe="Repository, owner/name.", pattern=r"^[\w.-]+(/[\w.-]+)?$")
+    revision: str = content(describe="Commit hash (40 hex digits); studyc pin writes it.", pattern=r"^[0-9a-f]{40}$")
+
+
+class LocalModel(BaseConfig):
+    """A Hugging Face folder on this machine; its content, not its place, is its identity."""
+
+    digest: str = content(describe="Digest of the folder's files; the planner computes it.")
+    path: str = placement(describe="The folder.")
+
+
+class Phase(BaseConfig):
+    """One pass of pretraining over a mix of the data inputs."""
+
+    data: tuple[int, ...] = content(describe="Indices of the inputs `data` that are mixed.", min_length=1)
+    epochs: float = content(1.0, describe="Passes over the mix.", gt=0)
+    batch_size: int = content(64, describe="Rows per update.", ge=1)
+    learning_rate: float = content(1e-3, describe="Peak learning rate.", gt=0)
+    schedule: Schedule = content("cosine", describe="Learning-rate schedule of this phase.")
+    warmup: float = content(0.05, describe="Share of the updates spent warming up.", ge=0, lt=1)
+    weight_decay: float = content(0.0, describe="AdamW weight decay.", ge=0)
+
+
+class TinyModel(BaseConfig):
+    """A Qwen2 architecture with random weights, a tokenizer of its own, and its pretraining phases."""
+
+    hidden_size: int = content(96, describe="Width.", ge=8)
+    layers: int = content(3, describe="Decoder layers.", ge=1)
+    heads: int = content(4, describe="Attention heads.", ge=1)
+    kv_heads: int | None = content(None, describe="Key-value heads; as many as heads when absent.", ge=1)
+    intermediate_size: int = content(256, describe="Width of the MLP.", ge=8)
+    max_positions: int = content(1024, describe="Longest sequence.", ge=16)
+    rope_theta: float = content(100.0, describe="RoPE base; small, because the sequences are short.", gt=1)
+    tokenizer: Literal["words"] = content("words", describe="words: the generators' phrases, then single bytes.")
+    phases: tuple[Phase, ...] = content((), describe="Pretraining, one phase after the other; none: random weights.")
+    prompt: Prompt = content(Prompt(), describe="How a problem becomes a prompt in pretraining.")
+    save_every_minutes: float = placement(10.0, describe="Minutes between working checkpoints.", gt=0)
+
+    @model_validator(mode="after")
+    def _divisible(self) -> TinyModel:
+        if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
+            raise ValueError(f"hidden_size {self.hidden_size} over {self.heads} heads must give an even whole number")
+        if self.heads % (self.kv_heads or self.heads):
+            raise ValueError(f"kv_heads {self.kv_heads} does not divide heads {self.heads}")
+        return self
+
+
+class StartConfig(BaseConfig):
+    """Where the policy comes from: exactly one of the three."""
+
+    hub: HubModel | None = content(None, describe="A pinned repository on the Hub.")
+    local: LocalModel | None = content(None, describe="A folder on this machine.")
+    tiny: TinyModel | None = content(None, describe="A tiny model, made from scratch.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> StartConfig:
+        given = [name for name in ("hub", "local", "tiny") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of hub, local, tiny, not {' and '.join(given) or 'none'}")
+        return self
+
+
+Config = StartConfig
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Obtain the policy; leaves model/ (and log.parquet of a tiny model that was trained)."""
+    config = job.config
+    if config.tiny is not None:
+        from pipeline.engines.tiny import make_policy
+
+        return make_policy(job, config.tiny, data=job.inputs.get("data", ()))
+    from pipeline.engines.fetch import copy_policy, fetch_policy
+
+    if config.hub is not None:
+        return fetch_policy(job, config.hub)
+    return copy_policy(job, config.local)

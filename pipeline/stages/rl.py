@@ -1,0 +1,74 @@
+"""Reinforcement learning from verifiable rewards (TRL GRPOTrainer or RLOOTrainer)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pipeline.fingerprint import Config as BaseConfig
+from pipeline.fingerprint import content, placement
+from pipeline.job import Job
+from pipeline.prompt import Prompt
+from pipeline.stages.training import TrainingConfig
+
+NAME = "rl"
+VERSION = 1
+PRODUCES = "policy"
+
+
+class RewardTerm(BaseConfig):
+    """One reward of the catalogue with its weight and parameters."""
+
+    name: str = content(describe="Name in the reward catalogue.")
+    weight: float = content(1.0, describe="Factor of this reward in the sum.")
+    params: dict[str, Any] = content({}, describe="The reward's own parameters, validated by its model.")
+
+
+class RlConfig(TrainingConfig):
+    """How a policy is trained on its own rollouts; every default of TRL that moves results is pinned here."""
+
+    algorithm: Literal["grpo", "rloo"] = content(describe="Advantage estimator.")
+    reward: tuple[RewardTerm, ...] = content(describe="Weighted sum of rewards.", min_length=1)
+    steps: int = content(describe="Optimiser updates of the whole run.", ge=1)
+    prompts_per_step: int = content(describe="Distinct prompts per optimiser update.", ge=1)
+    rollouts: int = content(8, describe="Completions sampled per prompt (the group).", ge=2)
+    updates_per_generation: int = content(
+        1, describe="Optimiser updates that share one round of generation (prompts are split among them).", ge=1
+    )
+    iterations: int = content(1, describe="Passes over each round of rollouts (mu of GRPO).", ge=1)
+    temperature: float = content(1.0, describe="Sampling temperature of rollouts.", gt=0)
+    top_p: float = content(1.0, describe="Nucleus mass of rollouts.", gt=0, le=1)
+    max_new_tokens: int = content(describe="Tokens after which a rollout is cut.", ge=1)
+    kl: float = content(0.0, describe="KL coefficient beta against the starting policy.", ge=0)
+    clip: float = content(0.2, describe="PPO clip range epsilon.", gt=0)
+    clip_high: float | None = content(None, describe="Upper clip range; equal to clip when absent.", gt=0)
+    loss: Literal["grpo", "bnpo", "dapo", "dr_grpo"] = content("grpo", describe="Token aggregation (GRPO only).")
+    scale_rewards: Literal["group", "batch", "none"] = content(
+        "group", describe="What the advantage is divided by (GRPO only)."
+    )
+    whiten_advantages: bool = content(False, describe="Normalise advantages over the batch (RLOO only).")
+    mask_truncated: bool = content(False, describe="Give cut-off rollouts no loss.")
+    prompt: Prompt = content(Prompt(), describe="How a problem becomes a prompt.")
+
+    micro_batch: int | None = placement(
+        None, describe="Rollouts per device and pass; the whole update when absent.", ge=1
+    )
+    rollout_engine: Literal["transformers", "vllm"] = placement(
+        "transformers", describe="Who generates rollouts; vllm runs colocated on the training GPUs."
+    )
+    vllm_memory: float = placement(0.3, describe="Share of GPU memory for colocated vLLM.", gt=0, lt=1)
+
+
+Config = RlConfig
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Train on inputs `policy` and `data`; leaves model/, steps/<n>/model/ and log.parquet."""
+    from pipeline.engines.rl import train
+
+    return train(
+        job,
+        job.config,
+        policy=job.one("policy") / "model",
+        rows=job.one("data") / "rows.parquet",
+        save_steps=tuple(job.hints.get("checkpoints", ())),
+    )

@@ -1,0 +1,42 @@
+"""Sample k responses per problem of one benchmark from one policy."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pipeline.fingerprint import Config as BaseConfig
+from pipeline.fingerprint import content, placement
+from pipeline.job import Job
+from pipeline.prompt import Prompt
+from pipeline.stages.training import Precision
+
+NAME = "sample"
+VERSION = 1
+PRODUCES = "completions"
+
+
+class SampleConfig(BaseConfig):
+    """The sampling protocol; with a seed, what decides the distribution of the responses."""
+
+    samples: int = content(describe="Responses per problem (k of avg@k).", ge=1)
+    temperature: float = content(0.6, describe="Sampling temperature; 0 is greedy.", ge=0)
+    top_p: float = content(0.95, describe="Nucleus mass.", gt=0, le=1)
+    max_new_tokens: int = content(describe="Tokens after which a response is cut.", ge=1)
+    engine: Literal["transformers", "vllm"] = content("transformers", describe="The engine that samples.")
+    precision: Precision = content("bf16", describe="Precision of the weights while sampling.")
+    prompt: Prompt = content(Prompt(), describe="How a problem becomes a prompt.")
+
+    gpus: int = placement(0, describe="GPUs of one job; 0 samples on the CPU.", ge=0)
+    batch_size: int = placement(64, describe="Responses generated at once (transformers).", ge=1)
+    shard_rows: int = placement(256, describe="Responses per shard; a killed job resumes after the last.", ge=1)
+    vllm_memory: float = placement(0.85, describe="Share of GPU memory for vLLM.", gt=0, lt=1)
+
+
+Config = SampleConfig
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Sample for this benchmark and, with the model loaded once, for the family named in the hints."""
+    from pipeline.engines.sampling import sample_family
+
+    return sample_family(job)

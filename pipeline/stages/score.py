@@ -1,0 +1,42 @@
+"""Grade sampled responses against the gold answers: one row per response."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pipeline.fingerprint import Config as BaseConfig
+from pipeline.fingerprint import content, placement
+from pipeline.job import Job
+
+NAME = "score"
+VERSION = 1
+PRODUCES = "scores"
+
+
+class ScoreConfig(BaseConfig):
+    """Which grader decides, and how long one response may take it."""
+
+    grader: Literal["math_verify"] = content("math_verify", describe="The grader.")
+    unboxed: Literal["last_number", "answer_phrase", "nothing"] = content(
+        "last_number",
+        describe="Where the answer is looked for without a box: nowhere, as LaTeX after 'answer is', or any number.",
+    )
+    truncated_is_wrong: bool = content(
+        True,
+        describe="A response cut at the limit is wrong (verdict `truncated`), whatever it says; "
+        "false: its final box is graded, and only without one it is wrong.",
+    )
+    timeout_seconds: float = content(
+        5.0, describe="Processor seconds per response; beyond them: wrong, `timeout`.", gt=0
+    )
+    processes: int = placement(1, describe="Grading processes.", ge=1)
+
+
+Config = ScoreConfig
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Grade input `completions`; leaves scores.parquet."""
+    from pipeline.engines.scoring import score
+
+    return score(job)

@@ -1,0 +1,44 @@
+"""Supervised fine-tuning of a policy on the completions of a data set (TRL SFTTrainer)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pipeline.fingerprint import content, placement
+from pipeline.job import Job
+from pipeline.prompt import Prompt
+from pipeline.stages.training import TrainingConfig
+
+NAME = "sft"
+VERSION = 1
+PRODUCES = "policy"
+
+
+class SftConfig(TrainingConfig):
+    """How a policy is fine-tuned; rows come from the data set, so their number is not here."""
+
+    epochs: float = content(describe="Passes over the data.", gt=0)
+    batch_size: int = content(describe="Sequences per optimiser update, over all GPUs together.", ge=1)
+    max_length: int = content(16_384, describe="Tokens after which a sequence is cut.", ge=8)
+    loss_on: Literal["completion", "all"] = content("completion", describe="Tokens that carry loss.")
+    packing: Literal["none", "isolated"] = content(
+        "none", describe="isolated: several examples per row, none of which attends to another (best-fit)."
+    )
+    bucket_by_length: bool = content(
+        False, describe="Batch sequences of similar length together (less padding, other batches)."
+    )
+    prompt: Prompt = content(Prompt(), describe="How a problem becomes a prompt.")
+
+    micro_batch: int | None = placement(
+        None, describe="Sequences per device and pass; the whole batch when absent.", ge=1
+    )
+
+
+Config = SftConfig
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Train on inputs `policy` and `data`; leaves model/ and log.parquet in the artifact's folder."""
+    from pipeline.engines.sft import train
+
+    return train(job, job.config, policy=job.one("policy") / "model", rows=job.one("data") / "rows.parquet")

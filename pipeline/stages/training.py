@@ -1,0 +1,45 @@
+"""What SFT and RL configurations share: the optimiser, the schedule, the precision, the placement."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline.fingerprint import Config, content, placement
+
+Schedule = Literal["cosine", "cosine_with_min_lr", "linear", "constant", "constant_with_warmup"]
+Precision = Literal["bf16", "fp32"]
+
+
+class Lora(Config):
+    """Low-rank adapters on all linear layers (peft); merged into the weights when training ends."""
+
+    rank: int = content(8, describe="Rank r.", ge=1)
+    alpha: int = content(16, describe="Scale numerator; the update is multiplied by alpha / rank.", ge=1)
+    dropout: float = content(0.0, describe="Dropout on the adapter's input.", ge=0, lt=1)
+
+
+class TrainingConfig(Config):
+    """The fields of every stage that updates weights with a Trainer."""
+
+    learning_rate: float = content(describe="Peak learning rate.", gt=0)
+    schedule: Schedule = content("cosine", describe="Learning-rate schedule over all optimiser updates.")
+    min_lr_ratio: float = content(
+        0.1, describe="Final over peak learning rate, for cosine_with_min_lr only.", ge=0, le=1
+    )
+    warmup: float = content(0.0, describe="Share of the updates spent warming up linearly.", ge=0, lt=1)
+    weight_decay: float = content(0.0, describe="AdamW weight decay.", ge=0)
+    adam_beta1: float = content(0.9, describe="AdamW beta 1.", gt=0, lt=1)
+    adam_beta2: float = content(0.999, describe="AdamW beta 2.", gt=0, lt=1)
+    max_grad_norm: float = content(1.0, describe="Gradient norm above which gradients are scaled down.", gt=0)
+    precision: Precision = content("bf16", describe="Precision of the forward and backward pass.")
+    lora: Lora | None = content(None, describe="Train adapters instead of all weights.")
+
+    gpus: int = placement(0, describe="GPUs of one run (all processes together); 0 trains on the CPU.", ge=0)
+    nodes: int = placement(1, describe="Nodes of one run; gpus are spread evenly over them.", ge=1)
+    deepspeed: Literal["none", "zero2", "zero3"] = placement(
+        "none", describe="Sharding of optimiser state (zero2) or also weights (zero3) through accelerate."
+    )
+    gradient_checkpointing: bool = placement(False, describe="Recompute activations to save memory.")
+    save_every_minutes: float = placement(
+        10.0, describe="Minutes between working checkpoints that a killed run resumes from.", gt=0
+    )

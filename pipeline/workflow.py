@@ -1,0 +1,177 @@
+"""What the Snakefile asks for: the plan of this invocation and, per artifact, inputs, resources and command.
+
+The first Snakemake process compiles the specs named in its config and, unless it is a dry run, freezes the
+plan. Every further process (a job on a cluster parses the Snakefile again) reads the frozen plan named in
+STUDYC_PLAN, so an edit of a spec during a run changes nothing in that run.
+
+Artifacts that have a record are leaves here: they have no inputs, and nothing about them can make Snakemake
+run them again. All other inputs are `ancient`: an artifact's name says what is in it, its age says nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline.errors import RefusedError, StudyError
+from pipeline.plan.compiled import Plan, compile_plan
+from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
+from pipeline.record import NAME as RECORD
+from pipeline.site import Site, read_site
+
+PLAN_VARIABLE = "STUDYC_PLAN"
+CODE_VARIABLE = "STUDYC_CODE"
+TRIGGERS = {"mtime"}
+
+
+def load(workflow: Any, config: Mapping[str, Any]) -> Workflow:
+    """The workflow of this Snakemake process; ends it with a plain message where the study has errors."""
+    try:
+        if workflow.is_main_process:
+            return _compile(workflow, config)
+        return Workflow(read_frozen(Path(os.environ[PLAN_VARIABLE])), None)
+    except StudyError as error:
+        _stop(error)
+
+
+def _compile(workflow: Any, config: Mapping[str, Any]) -> Workflow:
+    site = read_site(config, file="the site file (configfile of the profile)")
+    specs = spec_paths(config)
+    triggers = {str(trigger) for trigger in workflow.rerun_triggers}
+    if not triggers <= TRIGGERS:
+        raise RefusedError(
+            f"Snakemake's re-run triggers are {', '.join(sorted(triggers))}: finished work would run again",
+            "Use a profile of this project, or add `rerun-triggers: mtime` to yours.",
+        )
+    plan = compile_plan(specs, results=Path(site.results))
+    if workflow.dryrun:
+        atexit.register(_print_counts, plan)
+        return Workflow(freeze(plan, site), plan)
+    frozen = write_frozen(plan, site)
+    os.environ[PLAN_VARIABLE] = str(frozen.path)
+    os.environ[CODE_VARIABLE] = str(frozen.code)
+    settings = workflow.dag_settings
+    is_forced = bool(settings.forceall or settings.forcerun or settings.forcetargets)
+    return Workflow(frozen, None if is_forced else plan)
+
+
+def spec_paths(config: Mapping[str, Any]) -> list[Path]:
+    """The spec files of `--config study=A.yaml` or `studies="A.yaml B.yaml"` (space or comma)."""
+    named = config.get("studies", config.get("study"))
+    words = named.replace(",", " ").split() if isinstance(named, str) else named
+    if not words or not all(isinstance(word, str) for word in words):
+        raise RefusedError("no study is named", "Add --config study=specs/demo.yaml (or studies='a.yaml b.yaml').")
+    return [Path(word) for word in words]
+
+
+def _print_counts(plan: Plan) -> None:
+    from pipeline.render import counts_table
+
+    print(counts_table(plan), flush=True)
+
+
+def _stop(error: StudyError) -> NoReturn:
+    print(f"{error}", file=sys.stderr, flush=True)
+    sys.exit(error.exit_code)
+
+
+class Workflow:
+    """A plan in Snakemake's terms; every method takes the job's wildcards."""
+
+    def __init__(self, plan: FrozenPlan, compiled: Plan | None) -> None:
+        self.plan = plan
+        self._done = compiled.done if compiled is not None else frozenset()
+        self._records = {key: self._record_path(key) for key in plan.content["artifacts"]}
+        self._words = self._command_words()
+
+    @property
+    def targets(self) -> list[str]:
+        """The records of the studies' reports."""
+        return [self._records[study["report"]] for study in self.plan.content["studies"]]
+
+    def record(self, stage: str) -> str:
+        """The output pattern of a stage's rule."""
+        return f"{self.plan.results}/{stage}/{{key}}/{RECORD}"
+
+    def log(self, stage: str) -> str:
+        """The log pattern of a stage's rule (erased on retries; work/attempts/ keeps every attempt)."""
+        return f"{self.plan.results}/logs/{stage}/{{key}}.log"
+
+    def benchmark(self, stage: str) -> str:
+        """The benchmark pattern of a stage's rule."""
+        return f"{self.plan.results}/benchmarks/{stage}/{{key}}.tsv"
+
+    def inputs(self, wildcards: Any) -> list[Any]:
+        """The records that a job waits for; none for a finished artifact."""
+        from snakemake.ioflags import ancient  # Snakemake's own; absent where only the planner runs
+
+        key = wildcards.key
+        if key in self._done or key not in self._records:
+            return []
+        return [ancient(self._records[name]) for name in self.plan.waits_for(key)]
+
+    def title(self, wildcards: Any) -> str:
+        """What the job makes, in the study's words."""
+        return self.plan.title(wildcards.key)
+
+    def command(self, wildcards: Any) -> str:
+        """The shell command of a job; every word is quoted, and none comes from a spec."""
+        return f"{self._words} {shlex.quote(wildcards.key)}"
+
+    def threads(self, wildcards: Any) -> int:
+        """CPU cores of a job."""
+        return self.site.resources(self.plan.stage(wildcards.key)).cpus
+
+    def mem_mb(self, wildcards: Any) -> int:
+        """Memory of a job."""
+        return self.site.resources(self.plan.stage(wildcards.key)).mem_mb
+
+    def runtime(self, wildcards: Any, attempt: int) -> int:
+        """Minutes of a job: doubled on each retry, up to the site's limit."""
+        first = self.site.resources(self.plan.stage(wildcards.key)).runtime_minutes
+        return min(first * 2 ** (attempt - 1), self.site.max_runtime_minutes)
+
+    def partition(self, wildcards: Any) -> str | None:
+        """SLURM partition of a job; None leaves it to the cluster."""
+        own = self.site.resources(self.plan.stage(wildcards.key)).partition
+        kind = self.site.partitions.gpu if self._gpus(wildcards.key) else self.site.partitions.cpu
+        return own or kind
+
+    def gres(self, wildcards: Any) -> str | None:
+        """SLURM generic resources of a job: GPUs per node; None for a CPU job."""
+        gpus = self._gpus(wildcards.key)
+        if not gpus:
+            return None
+        per_node = -(-gpus // self._nodes(wildcards.key))
+        return ":".join(["gpu", *([self.site.gpu_type] if self.site.gpu_type else []), str(per_node)])
+
+    def nodes(self, wildcards: Any) -> int:
+        """Nodes of a job."""
+        return self._nodes(wildcards.key)
+
+    def account(self, wildcards: Any) -> str | None:
+        """SLURM account."""
+        return self.site.account
+
+    @property
+    def site(self) -> Site:
+        """The site's values."""
+        return self.plan.site
+
+    def _gpus(self, key: str) -> int:
+        return self.plan.config(key).get("gpus", 0)
+
+    def _nodes(self, key: str) -> int:
+        return self.plan.config(key).get("nodes", 1)
+
+    def _record_path(self, key: str) -> str:
+        return f"{self.plan.results}/{self.plan.stage(key)}/{key}/{RECORD}"
+
+    def _command_words(self) -> str:
+        words = ["env", f"PYTHONPATH={self.plan.code}" if "code" in self.plan.content else "PYTHONPATH=.", "PYTHONSAFEPATH=1"]
+        return shlex.join([*words, sys.executable, "-m", "pipeline.execute", str(self.plan.path)])

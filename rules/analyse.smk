@@ -1,0 +1,27 @@
+# Measure the text of responses.
+
+
+rule analyse:
+    message:
+        "analyse · {params.title}"
+    input:
+        STUDY.inputs,
+    output:
+        STUDY.record("analyse"),
+    log:
+        STUDY.log("analyse"),
+    benchmark:
+        STUDY.benchmark("analyse")
+    threads: STUDY.threads
+    resources:
+        mem_mb=STUDY.mem_mb,
+        runtime=STUDY.runtime,
+        nodes=STUDY.nodes,
+        gres=STUDY.gres,
+        slurm_partition=STUDY.partition,
+        slurm_account=STUDY.account,
+    params:
+        title=STUDY.title,
+        command=STUDY.command,
+    shell:
+        "{params.command} > {log:q} 2>&1"

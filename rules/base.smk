@@ -1,0 +1,27 @@
+# Obtain the starting policy.
+
+
+rule base:
+    message:
+        "base · {params.title}"
+    input:
+        STUDY.inputs,
+    output:
+        STUDY.record("base"),
+    log:
+        STUDY.log("base"),
+    benchmark:
+        STUDY.benchmark("base")
+    threads: STUDY.threads
+    resources:
+        mem_mb=STUDY.mem_mb,
+        runtime=STUDY.runtime,
+        nodes=STUDY.nodes,
+        gres=STUDY.gres,
+        slurm_partition=STUDY.partition,
+        slurm_account=STUDY.account,
+    params:
+        title=STUDY.title,
+        command=STUDY.command,
+    shell:
+        "{params.command} > {log:q} 2>&1"

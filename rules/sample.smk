@@ -1,0 +1,27 @@
+# Sample k responses per problem.
+
+
+rule sample:
+    message:
+        "sample · {params.title}"
+    input:
+        STUDY.inputs,
+    output:
+        STUDY.record("sample"),
+    log:
+        STUDY.log("sample"),
+    benchmark:
+        STUDY.benchmark("sample")
+    threads: STUDY.threads
+    resources:
+        mem_mb=STUDY.mem_mb,
+        runtime=STUDY.runtime,
+        nodes=STUDY.nodes,
+        gres=STUDY.gres,
+        slurm_partition=STUDY.partition,
+        slurm_account=STUDY.account,
+    params:
+        title=STUDY.title,
+        command=STUDY.command,
+    shell:
+        "{params.command} > {log:q} 2>&1"

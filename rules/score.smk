@@ -1,0 +1,27 @@
+# Grade responses against gold answers.
+
+
+rule score:
+    message:
+        "score · {params.title}"
+    input:
+        STUDY.inputs,
+    output:
+        STUDY.record("score"),
+    log:
+        STUDY.log("score"),
+    benchmark:
+        STUDY.benchmark("score")
+    threads: STUDY.threads
+    resources:
+        mem_mb=STUDY.mem_mb,
+        runtime=STUDY.runtime,
+        nodes=STUDY.nodes,
+        gres=STUDY.gres,
+        slurm_partition=STUDY.partition,
+        slurm_account=STUDY.account,
+    params:
+        title=STUDY.title,
+        command=STUDY.command,
+    shell:
+        "{params.command} > {log:q} 2>&1"

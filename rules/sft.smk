@@ -1,0 +1,27 @@
+# Fine-tune a policy on completions.
+
+
+rule sft:
+    message:
+        "sft · {params.title}"
+    input:
+        STUDY.inputs,
+    output:
+        STUDY.record("sft"),
+    log:
+        STUDY.log("sft"),
+    benchmark:
+        STUDY.benchmark("sft")
+    threads: STUDY.threads
+    resources:
+        mem_mb=STUDY.mem_mb,
+        runtime=STUDY.runtime,
+        nodes=STUDY.nodes,
+        gres=STUDY.gres,
+        slurm_partition=STUDY.partition,
+        slurm_account=STUDY.account,
+    params:
+        title=STUDY.title,
+        command=STUDY.command,
+    shell:
+        "{params.command} > {log:q} 2>&1"

@@ -1,0 +1,27 @@
+# Bring in the rows of a data set: hub, file or generator.
+
+
+rule source:
+    message:
+        "source · {params.title}"
+    input:
+        STUDY.inputs,
+    output:
+        STUDY.record("source"),
+    log:
+        STUDY.log("source"),
+    benchmark:
+        STUDY.benchmark("source")
+    threads: STUDY.threads
+    resources:
+        mem_mb=STUDY.mem_mb,
+        runtime=STUDY.runtime,
+        nodes=STUDY.nodes,
+        gres=STUDY.gres,
+        slurm_partition=STUDY.partition,
+        slurm_account=STUDY.account,
+    params:
+        title=STUDY.title,
+        command=STUDY.command,
+    shell:
+        "{params.command} > {log:q} 2>&1"

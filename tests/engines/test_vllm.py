@@ -1,0 +1,140 @@
+"""The vLLM engine for real, on a tiny model, under the interpreter of its own environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.engines.sampling import COLUMNS, row_seed, sample_family
+from pipeline.errors import InputError
+from pipeline.job import Job
+from pipeline.stages.sample import SampleConfig
+
+ROOT = Path(__file__).parents[2]
+PYTHON = Path(os.environ.get("STUDYC_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
+needs_vllm = pytest.mark.skipif(
+    not PYTHON.exists(), reason="no vLLM environment: install envs/vllm.txt and set STUDYC_VLLM_PYTHON"
+)
+CONFIG = SampleConfig(samples=4, temperature=1.0, top_p=0.9, max_new_tokens=24, precision="fp32", engine="vllm")
+GREEDY = CONFIG.model_copy(update={"samples": 1, "temperature": 0.0})
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from pipeline.engines import sampling
+from pipeline.engines.vllm_sampler import VllmSampler
+from pipeline.job import Job
+from pipeline.stages.sample import SampleConfig
+
+def main():
+    told = json.loads(sys.argv[1])
+    config = SampleConfig.model_validate_json(json.dumps(told["config"]))
+    inputs = {role: (Path(path),) for role, path in told["inputs"].items()}
+    job = Job("sample-1", "sample", config, 5, inputs, Path(told["folder"]), hints={"family": told["family"]})
+    kept = []
+    original = sampling.load_sampler
+    sampling.load_sampler = lambda *a: kept.append(original(*a)) or kept[-1]
+    facts = sampling.sample_family(job)
+    requests = [sampling.Request(i, tuple(range(5, 9 + i % 7)), i, 20) for i in range(12)]
+    answers = [sorted(kept[0].sample(some, config), key=lambda r: r.position) for some in (requests, requests[::-1])]
+    alone = [r for request in requests for r in kept[0].sample([request], config)]
+    same = answers[0] == answers[1] == alone
+    print("RESULT", json.dumps({"facts": facts, "engines": len(kept), "same": same}))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory) -> Path:
+    """A random policy whose folder asks for top_k 1, which must never be obeyed."""
+    from pipeline.engines.policy import save_policy
+    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.stages.base import TinyModel
+
+    config = TinyModel(hidden_size=64, layers=2, heads=2, kv_heads=1, intermediate_size=64, max_positions=256)
+    tokenizer = build_tokenizer()
+    model = build_model(config, len(tokenizer) + 9, tokenizer, seed=1)
+    folder = tmp_path_factory.mktemp("policy")
+    save_policy(model, tokenizer, folder / "model")
+    note = folder / "model" / "generation_config.json"
+    defaults = json.loads(note.read_text()) | {"eos_token_id": [tokenizer.eos_token_id, *range(20, 30)]}
+    note.write_text(json.dumps(defaults | {"top_k": 1, "do_sample": True, "temperature": 0.01}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sampled(policy, tmp_path_factory):
+    """One engine start for all tests: a leader with one greedy sibling, then direct calls."""
+    folder = tmp_path_factory.mktemp("vllm")
+    problems = pl.DataFrame({"id": ["a", "b", "c"], "problem": ["1+1?", "What is 2+2?", "3"], "answer": ["2", "4", "3"]})
+    problems.write_parquet(folder / "rows.parquet")
+    member = {"key": "sample-2", "config": json.loads(GREEDY.model_dump_json()), "seed": 9}
+    told = {
+        "config": json.loads(CONFIG.model_dump_json()),
+        "inputs": {"policy": str(policy), "problems": str(folder)},
+        "folder": str(folder / "leader"),
+        "family": [member | {"problems": str(folder), "folder": str(folder / "sibling")}],
+    }
+    (folder / "program.py").write_text(PROGRAM)
+    run = subprocess.run(
+        [PYTHON, folder / "program.py", json.dumps(told)], cwd=folder, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    result = next(line for line in run.stdout.splitlines() if line.startswith("RESULT"))
+    return folder, json.loads(result.removeprefix("RESULT "))
+
+
+@needs_vllm
+def test_vllm_writes_the_completions_of_the_contract(sampled):
+    folder, result = sampled
+    found = pl.read_parquet(folder / "leader" / "completions.parquet")
+    assert tuple(found.columns) == COLUMNS and found.height == 12
+    assert found["seed"].to_list() == [row_seed(5, name, k) for name in "abc" for k in range(4)]
+    assert set(found["finish_reason"]) == {"stop", "length"}
+    assert set(found.filter(pl.col("finish_reason") == "length")["n_tokens"]) == {24}
+    assert found.filter(pl.col("finish_reason") == "stop")["n_tokens"].max() < 24
+    assert result["facts"]["version_vllm"].startswith("0.31") and result["facts"]["tokens_per_second"] > 0
+
+
+@needs_vllm
+def test_the_model_folders_own_sampling_defaults_never_apply(sampled):
+    found = pl.read_parquet(sampled[0] / "leader" / "completions.parquet")
+    assert found["response"].n_unique() == 12, "top_k 1 of generation_config.json would make samples equal"
+
+
+@needs_vllm
+def test_one_engine_serves_the_family_and_order_never_changes_a_response(sampled):
+    assert sampled[1]["engines"] == 1
+    assert sampled[1]["same"]
+
+
+@needs_vllm
+def test_greedy_responses_equal_those_of_transformers(sampled, policy, tmp_path):
+    left = pl.read_parquet(sampled[0] / "sibling" / "work" / "ready.parquet")
+    config = GREEDY.model_copy(update={"engine": "transformers"})
+    job = Job("x", "sample", config, 9, {"policy": (policy,), "problems": (sampled[0],)}, tmp_path)
+    sample_family(job)
+    assert pl.read_parquet(tmp_path / "completions.parquet").equals(left)
+
+
+def test_an_interpreter_without_vllm_is_refused_with_the_remedy(policy, tmp_path):
+    pytest.importorskip("torch")
+    try:
+        import vllm  # noqa: F401
+    except ImportError:
+        rows = pl.DataFrame({"id": ["a"], "problem": ["1"], "answer": ["1"]})
+        rows.write_parquet(tmp_path / "rows.parquet")
+        job = Job("x", "sample", CONFIG, 9, {"policy": (policy,), "problems": (tmp_path,)}, tmp_path)
+        with pytest.raises(InputError, match="no vLLM") as caught:
+            sample_family(job)
+        assert "envs/vllm.txt" in caught.value.remedy
+    else:
+        pytest.skip("this interpreter has vLLM")
