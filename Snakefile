@@ -12,7 +12,7 @@ import sys
 from snakemake.utils import min_version
 
 min_version("9.0")
-sys.path.insert(0, os.environ.get("STUDYC_CODE", workflow.basedir))
+sys.path.insert(0, str(workflow.basedir) if workflow.is_main_process else os.environ["STUDYC_CODE"])
 
 from pipeline.workflow import load
 
@@ -20,7 +20,8 @@ STUDY = load(workflow, config)
 
 
 envvars:
-    *[name for name in ("STUDYC_PLAN", "STUDYC_CODE") if name in os.environ],
+    "STUDYC_PLAN",
+    "STUDYC_CODE",
 
 
 wildcard_constraints:

@@ -55,6 +55,7 @@ class Verdict:
     n_replicates: int = 0
     scope: str = ""
     note: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,21 +70,31 @@ class ClaimVerdict:
 def decide_claim(claim: CompiledClaim, evidence: Sequence[Evidence]) -> ClaimVerdict:
     """Decide every part of a claim at its Holm level, then the claim; one evidence per part, in order."""
     estimates = [_estimate(part, given) for part, given in zip(claim.parts, evidence, strict=True)]
-    p_values = [1.0 if e is None else e.p_value(p.threshold) for p, e in zip(claim.parts, estimates, strict=True)]
+    p_values = [
+        1.0 if e is None else e.p_value(p.threshold) for p, e in zip(claim.parts, estimates, strict=True)
+    ]
     levels = holm_levels(p_values)
     verdicts = tuple(
-        decide(part, given, level=level) for part, given, level in zip(claim.parts, evidence, levels, strict=True)
+        decide(part, given, level=level)
+        for part, given, level in zip(claim.parts, evidence, levels, strict=True)
     )
-    return ClaimVerdict(name=claim.name, status=combine_statuses([v.status for v in verdicts]), parts=verdicts)
+    return ClaimVerdict(
+        name=claim.name, status=combine_statuses([v.status for v in verdicts]), parts=verdicts
+    )
 
 
 def decide(part: Part, evidence: Evidence, *, level: float = LEVEL) -> Verdict:
     """Decide one part by its interval at `level`."""
     estimate = _estimate(part, evidence)
     if estimate is None or evidence.left is None:
-        names = ", ".join(evidence.missing) or "all of it"
+        count = len(evidence.missing)
         return Verdict(
-            status="incomplete", label=part.label, threshold=part.threshold, level=level, note=f"not there yet: {names}"
+            status="incomplete",
+            label=part.label,
+            threshold=part.threshold,
+            level=level,
+            missing=evidence.missing,
+            note=f"{count} measurement{'s are' if count != 1 else ' is'} not there yet",
         )
     verdict = Verdict(
         status="undecided",
@@ -110,7 +121,10 @@ def decide(part: Part, evidence: Evidence, *, level: float = LEVEL) -> Verdict:
 def _judge(part: Part, verdict: Verdict) -> tuple[Status, str]:
     low, high = verdict.decisive
     if low == high:
-        return "undecided", "every problem gave exactly the same difference, so its spread cannot be estimated"
+        return (
+            "undecided",
+            "every problem gave exactly the same difference, so its spread cannot be estimated",
+        )
     above, below = low > part.threshold, high < part.threshold
     if above or below:
         return ("supported" if above == part.claims_larger else "refuted"), ""
@@ -132,7 +146,9 @@ def _estimate(part: Part, evidence: Evidence) -> Estimate | None:
     if evidence.missing or evidence.left is None:
         return None
     if part.right and evidence.right is not None:
-        return estimate_contrast(evidence.left, evidence.right, times=1.0 if part.times is None else part.times)
+        return estimate_contrast(
+            evidence.left, evidence.right, times=1.0 if part.times is None else part.times
+        )
     return _Shifted.of(estimate_mean(evidence.left), part.value) if part.value is not None else None
 
 
@@ -144,7 +160,15 @@ class _Shifted(Estimate):
 
     @classmethod
     def of(cls, mean: Estimate, value: float) -> _Shifted:
-        return cls(mean.value - value, mean.terms, mean.n_problems, mean.n_replicates, mean.share_n, mean.notes, value)
+        return cls(
+            mean.value - value,
+            mean.terms,
+            mean.n_problems,
+            mean.n_replicates,
+            mean.share_n,
+            mean.notes,
+            value,
+        )
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         low, high = self._mean.interval(level)

@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     why.add_argument("--results", type=Path, default=Path("results"), help="folder of all artifacts (default: results)")
     add("status", "show cells × stages: done, running, waiting, failed", "Exit 3 while anything is not done.", as_json=True)
     run = add("run", "run what is missing, through Snakemake", "Everything after -- goes to Snakemake.")
-    run.add_argument("--profile", default="profiles/default", help="Snakemake profile (default: profiles/default)")
+    run.add_argument("--profile", help="Snakemake profile, e.g. profiles/slurm (default: this machine, all cores)")
     run.add_argument("--quiet", action="store_true", help="no progress display; Snakemake's own output instead")
     add("report", "decide the claims and draw the page from what is done", "Works on unfinished studies; exit 3 if something is missing.", as_json=True)
     add("verify", "re-check the checksum of every file of a study's finished artifacts", "Exit 4 if any differs.", as_json=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
 import signal
 import subprocess
 import sys
@@ -27,13 +28,13 @@ LINE_SECONDS = 15.0
 """Between two lines about a running stage where the output is no terminal."""
 
 
-def run_studies(specs: Sequence[Path], results: Path, profile: str, passed_on: Sequence[str], *, is_quiet: bool) -> int:
+def run_studies(specs: Sequence[Path], results: Path, profile: str | None, passed_on: Sequence[str], *, is_quiet: bool) -> int:
     """Run what is missing of some studies; 0 when everything is done, 3 when something is left."""
     plan = compile_plan(specs, results=results)
     refuse_unpinned(plan)
     print(counts_table(plan), flush=True)
     command = [
-        sys.executable, "-m", "snakemake", "--profile", profile,
+        sys.executable, "-m", "snakemake", *(["--profile", profile] if profile else ["--cores", str(os.cpu_count() or 1)]),
         "--config", f"studies={' '.join(str(s) for s in specs)}", *([f"results={results}"] if str(results) != "results" else []),
         *passed_on,
     ]  # fmt: skip

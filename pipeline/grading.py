@@ -2,8 +2,9 @@ r"""Is this response right? One grader for measuring, filtering and rewards: Mat
 
 How the answer is found in a response (`Rule.unboxed` says how far down the list to go):
 
-1. the last non-empty, closed \boxed{…} or \fbox{…} of at most 1,000 characters; boxes before it that are separated by nothing
-   but commas, dollars, spaces, `and`, `or` belong to it ("\boxed{2} and \boxed{3}" is the set {2, 3});
+1. the last non-empty, closed \boxed{…} or \fbox{…} of at most 1,000 characters; boxes before it that are
+   separated by nothing but commas, dollars, spaces, `and`, `or` belong to it ("\boxed{2} and \boxed{3}"
+   is the set {2, 3});
 2. `answer_phrase`: LaTeX after "final answer is …" or "answer: …" (Math-Verify's anchored expressions);
 3. `last_number`: the same phrases with plain numbers, then the last LaTeX expression or number of all.
 
@@ -20,6 +21,7 @@ no thread, no CUDA context and no lock of the caller.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -221,10 +223,8 @@ class _Worker:
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout, process.stderr):
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-            except BrokenPipeError:
-                pass
 
     def _exchange(
         self, process: subprocess.Popen[str], pairs: Sequence[tuple[str, str]]

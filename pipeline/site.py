@@ -1,7 +1,7 @@
 """The site file: what this machine or cluster calls things; the one place for a site's values.
 
-It is Snakemake's `configfile` (profiles/<name>/site.yaml), so every job gets the same values. All of it is
-placement: nothing here ever changes an artifact's identity.
+On a cluster it is the profile's `configfile` (profiles/<name>/site.yaml); where Snakemake was given none, it is
+envs/site.yaml. All of it is placement: nothing here ever changes an artifact's identity.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import Location, SpecErrors
-from pipeline.spec.problems import problems_of
+from pipeline.locate import read_yaml
+from pipeline.spec.problems import place_in, problems_of
+
+DEFAULT = Path("envs/site.yaml")
 
 CONTROL_KEYS = ("study", "studies", "site", "plan")
 """Keys of Snakemake's config that name studies and are no site values."""
@@ -85,11 +88,15 @@ class Site(SiteModel):
         return ["bash", "-c", f"{setup}\nexec {shlex.join(words)}"]
 
 
-def read_site(config: Mapping[str, Any], *, file: str = "site.yaml") -> Site:
-    """The site of a Snakemake configuration; SpecErrors where values do not fit."""
+def read_site(config: Mapping[str, Any], *, default: Path = DEFAULT) -> Site:
+    """The site of a Snakemake configuration, or the default file's; SpecErrors where values do not fit."""
     values = {key: value for key, value in config.items() if key not in CONTROL_KEYS}
+    locate = lambda path, key: Location("the profile's site file", 1, 1)
+    if not set(values) - {"results"} and default.is_file():
+        document = read_yaml(default)
+        values = {**(document.value if isinstance(document.value, dict) else {}), **values}
+        locate = place_in(document)
     try:
         return Site.model_validate(values)
     except ValidationError as error:
-        place = Location(file, 1, 1)
-        raise SpecErrors(problems_of(error, Site, lambda path, key: place, where_known="site.")) from None
+        raise SpecErrors(problems_of(error, Site, locate, where_known="site.")) from None

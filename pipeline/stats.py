@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import stats as distributions
+from scipy import special
 
 from pipeline.errors import InputError
 
@@ -90,7 +90,7 @@ class Estimate:
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The two-sided interval: t quantiles, or Wilson's with the effective number of problems."""
-        quantile = float(distributions.t.ppf((1 + level) / 2, self.df)) if level < 1 else math.inf
+        quantile = student_quantile((1 + level) / 2, self.df)
         if self.share_n is not None:
             return wilson(self.value, self.share_n, quantile)
         if not math.isfinite(self.variance):
@@ -109,10 +109,14 @@ class Estimate:
         if self.share_n is not None:
             variance = threshold * (1 - threshold) / self.share_n
             if variance <= 0:
-                return 0.0 if threshold in (0, 1) and self.value != threshold or not 0 <= threshold <= 1 else 1.0
+                return (
+                    0.0
+                    if (threshold in (0, 1) and self.value != threshold) or not 0 <= threshold <= 1
+                    else 1.0
+                )
         if variance == 0 or not math.isfinite(variance):
             return 1.0
-        return float(2 * distributions.t.sf(abs(self.value - threshold) / math.sqrt(variance), self.df))
+        return float(2 * student_cdf(-abs(self.value - threshold) / math.sqrt(variance), self.df))
 
 
 def estimate_mean(side: Side) -> Estimate:
@@ -160,14 +164,18 @@ def _combine(left: Side, right: Side | None, times: float) -> Estimate:
     for a, b in blocks.values():
         per_problem = sum(block.mean(axis=0) for block in (a, b) if block is not None)
         value += float(per_problem.mean())
-        terms.append(_problem_term(per_problem, scale=_scale(left, right, times), bounded=left.bounded, notes=notes))
+        terms.append(
+            _problem_term(per_problem, scale=_scale(left, right, times), bounded=left.bounded, notes=notes)
+        )
     if paired:
         terms += _replicate_terms([_sum_blocks(a, b) for a, b in blocks.values()])
     else:
         for sides in zip(*blocks.values(), strict=True):
             terms += _replicate_terms([block for block in sides if block is not None])
     sizes = [(a if a is not None else b).shape[1] for a, b in blocks.values()]
-    share_n = _effective_problems(value, terms, sizes, few=bool(notes)) if right is None and left.bounded else None
+    share_n = (
+        _effective_problems(value, terms, sizes, few=bool(notes)) if right is None and left.bounded else None
+    )
     n_replicates = min((len(side.replicates) for side in (left, right) if side and side.trained), default=1)
     return Estimate(value, tuple(terms), sum(sizes), n_replicates, share_n, tuple(dict.fromkeys(notes)))
 
@@ -175,7 +183,7 @@ def _combine(left: Side, right: Side | None, times: float) -> Estimate:
 def _weighted_blocks(
     left: Side, right: Side | None, times: float
 ) -> dict[str, tuple[Array | None, Array | None]]:
-    """Per measure the two sides' weighted values on the problems that both have, so that sums are the contrast."""
+    """Per measure both sides' weighted values on the problems that both have; their sum is the contrast."""
     blocks: dict[str, tuple[Array | None, Array | None]] = {}
     others = {panel.measure: panel for panel in right.panels} if right else {}
     b_weight = -times / len(others) if others else 0.0
@@ -183,10 +191,12 @@ def _weighted_blocks(
         other = others.pop(panel.measure, None)
         a, b = panel.values, None
         if other is not None:
-            common = sorted(set(panel.problems) & set(other.problems))
+            same = panel.problems == other.problems
+            common = list(panel.problems) if same else sorted(set(panel.problems) & set(other.problems))
             if not common:
                 raise InputError(
-                    f"{panel.measure}: the two sides have no problem in common", "Compare cells measured alike."
+                    f"{panel.measure}: the two sides have no problem in common",
+                    "Compare cells measured alike.",
                 )
             a, b = _pick(panel, common), b_weight * _pick(other, common)
         blocks[panel.measure] = (a / len(left.panels), b)
@@ -196,6 +206,8 @@ def _weighted_blocks(
 
 
 def _pick(panel: Panel, problems: list[str]) -> Array:
+    if tuple(problems) == panel.problems:
+        return panel.values
     place = {problem: i for i, problem in enumerate(panel.problems)}
     return panel.values[:, [place[problem] for problem in problems]]
 
@@ -221,8 +233,7 @@ def _problem_term(per_problem: Array, *, scale: float, bounded: bool, notes: lis
         notes.append("one problem only: nothing can be said about other problems")
         return Term(math.inf, 1.0)
     variance = float(per_problem.var(ddof=1)) / count
-    informative = int(np.sum(~np.isclose(per_problem, np.median(per_problem), atol=1e-12)))
-    if bounded and informative < MIN_INFORMATIVE:
+    if bounded and np.sum(np.abs(per_problem - np.median(per_problem)) > 1e-9) < MIN_INFORMATIVE:
         notes.append(f"fewer than {MIN_INFORMATIVE} problems differ: the interval is widened")
         variance = max(variance, (scale / (count + 2)) ** 2)
     return Term(variance, count - 1)
@@ -247,12 +258,22 @@ def _replicate_terms(blocks: list[Array]) -> list[Term]:
 
 
 def _effective_problems(value: float, terms: list[Term], sizes: list[int], *, few: bool) -> float:
-    """n with p(1−p)/n = variance (Dean & Pagano 2015, JSSAM 3:484); the number of problems where that fails."""
+    """n with p(1−p)/n = variance (Dean & Pagano 2015, JSSAM 3:484); else the number of problems."""
     actual = len(sizes) ** 2 / sum(1 / size for size in sizes)
     variance = sum(term.variance for term in terms)
     if few or variance <= 0 or not 0 < value < 1 or not math.isfinite(variance):
         return actual
     return value * (1 - value) / variance
+
+
+def student_quantile(probability: float, df: float) -> float:
+    """The quantile of Student's t; the normal one for infinitely many degrees of freedom."""
+    return float(special.stdtrit(df, probability) if math.isfinite(df) else special.ndtri(probability))
+
+
+def student_cdf(value: float, df: float) -> float:
+    """The distribution function of Student's t."""
+    return float(special.stdtr(df, value) if math.isfinite(df) else special.ndtr(value))
 
 
 def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
@@ -268,5 +289,7 @@ def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
 def pass_at_k(samples: int, correct: int, k: int) -> float:
     """The unbiased estimate 1 − C(n−c, k) / C(n, k) (Chen et al. 2021, arXiv:2107.03374); k ≤ n."""
     if not 1 <= k <= samples:
-        raise InputError(f"pass@{k} needs at least {k} samples per problem, not {samples}", "Sample more, or lower k.")
+        raise InputError(
+            f"pass@{k} needs at least {k} samples per problem, not {samples}", "Sample more, or lower k."
+        )
     return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)

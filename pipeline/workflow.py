@@ -34,30 +34,18 @@ def load(workflow: Any, config: Mapping[str, Any]) -> Workflow:
     try:
         if workflow.is_main_process:
             return _compile(workflow, config)
-        return Workflow(read_frozen(Path(os.environ[PLAN_VARIABLE])), None)
+        return Workflow(read_frozen(Path(os.environ[PLAN_VARIABLE])))
     except StudyError as error:
         _stop(error)
 
 
 def _compile(workflow: Any, config: Mapping[str, Any]) -> Workflow:
-    site = read_site(config, file="the site file (configfile of the profile)")
-    specs = spec_paths(config)
-    triggers = {str(trigger) for trigger in workflow.rerun_triggers}
-    if not triggers <= TRIGGERS:
-        raise RefusedError(
-            f"Snakemake's re-run triggers are {', '.join(sorted(triggers))}: finished work would run again",
-            "Use a profile of this project, or add `rerun-triggers: mtime` to yours.",
-        )
-    plan = compile_plan(specs, results=Path(site.results))
-    if workflow.dryrun:
-        atexit.register(_print_counts, plan)
-        return Workflow(freeze(plan, site), plan)
-    frozen = write_frozen(plan, site)
+    site = read_site(config)
+    plan = compile_plan(spec_paths(config), results=Path(site.results))
+    frozen = freeze(plan, site)
     os.environ[PLAN_VARIABLE] = str(frozen.path)
     os.environ[CODE_VARIABLE] = str(frozen.code)
-    settings = workflow.dag_settings
-    is_forced = bool(settings.forceall or settings.forcerun or settings.forcetargets)
-    return Workflow(frozen, None if is_forced else plan)
+    return Workflow(frozen, plan, workflow)
 
 
 def spec_paths(config: Mapping[str, Any]) -> list[Path]:
@@ -83,16 +71,49 @@ def _stop(error: StudyError) -> NoReturn:
 class Workflow:
     """A plan in Snakemake's terms; every method takes the job's wildcards."""
 
-    def __init__(self, plan: FrozenPlan, compiled: Plan | None) -> None:
+    def __init__(self, plan: FrozenPlan, compiled: Plan | None = None, snakemake: Any = None) -> None:
         self.plan = plan
-        self._done = compiled.done if compiled is not None else frozenset()
+        self._compiled = compiled
+        self._snakemake = snakemake
+        self._done: frozenset[str] = compiled.done if compiled is not None else frozenset()
         self._records = {key: self._record_path(key) for key in plan.content["artifacts"]}
         self._words = self._command_words()
+        self._is_prepared = compiled is None
 
-    @property
-    def targets(self) -> list[str]:
+    def targets(self, _: Any) -> list[str]:
         """The records of the studies' reports."""
+        self._prepare()
         return [self._records[study["report"]] for study in self.plan.content["studies"]]
+
+    def _prepare(self) -> None:
+        """When the graph is built: refuse triggers that re-run finished work; put the plan on disk, or print it.
+
+        (While the Snakefile is read, Snakemake does not know yet whether this is a dry run.)
+        """
+        if self._is_prepared:
+            return
+        self._is_prepared = True
+        try:
+            self._refuse_triggers()
+            if self._snakemake.executor_plugin is None:
+                return
+            if self._snakemake.dryrun:
+                atexit.register(_print_counts, self._compiled)
+                return
+            write_frozen(self._compiled, self.plan)
+        except StudyError as error:
+            _stop(error)
+        settings = self._snakemake.dag_settings
+        if settings.forceall or settings.forcerun or settings.forcetargets:
+            self._done = frozenset()
+
+    def _refuse_triggers(self) -> None:
+        triggers = {str(trigger) for trigger in self._snakemake.rerun_triggers}
+        if not triggers <= TRIGGERS:
+            raise RefusedError(
+                f"Snakemake's re-run triggers are {', '.join(sorted(triggers))}: finished work would run again",
+                "Use a profile of this project, or add `rerun-triggers: mtime` to yours.",
+            )
 
     def record(self, stage: str) -> str:
         """The output pattern of a stage's rule."""
@@ -108,8 +129,9 @@ class Workflow:
 
     def inputs(self, wildcards: Any) -> list[Any]:
         """The records that a job waits for; none for a finished artifact."""
-        from snakemake.ioflags import ancient  # Snakemake's own; absent where only the planner runs
+        from snakemake.io import ancient  # Snakemake is absent where only the planner runs
 
+        self._prepare()
         key = wildcards.key
         if key in self._done or key not in self._records:
             return []
@@ -173,5 +195,5 @@ class Workflow:
         return f"{self.plan.results}/{self.plan.stage(key)}/{key}/{RECORD}"
 
     def _command_words(self) -> str:
-        words = ["env", f"PYTHONPATH={self.plan.code}" if "code" in self.plan.content else "PYTHONPATH=.", "PYTHONSAFEPATH=1"]
+        words = ["env", f"PYTHONPATH={self.plan.code}", "PYTHONSAFEPATH=1"]
         return shlex.join([*words, sys.executable, "-m", "pipeline.execute", str(self.plan.path)])

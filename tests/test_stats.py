@@ -72,7 +72,9 @@ def test_contrast_of_unequal_replicates_covers_at_its_level(right_replicates):
         difficulty = rng.normal(0, 1.0, (1, 120))
         left = difficulty + draw(rng, 120, 4, 0.04, 0.2, 0.3)
         right = difficulty + draw(rng, 120, right_replicates, 0.04 if right_replicates > 1 else 0.0, 0.2, 0.3)
-        hits += covers_zero(estimate_contrast(side(left), side(right, replicates=tuple(range(right_replicates)))))
+        hits += covers_zero(
+            estimate_contrast(side(left), side(right, replicates=tuple(range(right_replicates))))
+        )
     assert 0.92 <= hits / trials <= 0.99
 
 
@@ -163,7 +165,12 @@ def test_ratio_interval_holds_the_contrast_that_vanishes():
 
 def test_ratio_to_something_that_may_be_zero_has_no_upper_limit():
     rng = np.random.default_rng(8)
-    assert estimate_ratio(side(np.ones((1, 20)) + rng.normal(0, 0.1, (1, 20))), side(rng.normal(0.1, 2, (1, 20))))[2] == math.inf
+    assert (
+        estimate_ratio(
+            side(np.ones((1, 20)) + rng.normal(0, 0.1, (1, 20))), side(rng.normal(0.1, 2, (1, 20)))
+        )[2]
+        == math.inf
+    )
 
 
 def test_measures_of_different_problems_are_compared_unpaired():
@@ -182,7 +189,9 @@ def test_sides_without_a_common_problem_are_refused():
         estimate_contrast(a, b)
 
 
-@pytest.mark.parametrize(("n", "c", "k", "expected"), [(8, 0, 4, 0.0), (8, 5, 4, 1.0), (4, 1, 2, 0.5), (8, 3, 1, 3 / 8)])
+@pytest.mark.parametrize(
+    ("n", "c", "k", "expected"), [(8, 0, 4, 0.0), (8, 5, 4, 1.0), (4, 1, 2, 0.5), (8, 3, 1, 3 / 8)]
+)
 def test_pass_at_k_is_the_unbiased_estimate(n, c, k, expected):
     assert pass_at_k(n, c, k) == pytest.approx(expected)
 

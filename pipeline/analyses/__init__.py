@@ -41,6 +41,8 @@ def describe(name: str) -> str:
     return "\n".join(lines)
 
 
-def measure(name: str, responses: Sequence[str], params: Config | None = None) -> dict[str, list[float] | list[bool]]:
+def measure(
+    name: str, responses: Sequence[str], params: Config | None = None
+) -> dict[str, list[float] | list[bool]]:
     """Measure responses with one analysis; every column has one value per response."""
     return get(name).measure(responses, params or validate(name))

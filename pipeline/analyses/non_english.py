@@ -40,4 +40,6 @@ def _foreign_share(text: str) -> float:
 @cache
 def _is_foreign(char: str) -> bool:
     name = unicodedata.name(unicodedata.normalize("NFKC", char)[0], "")
-    return not char.isascii() and not name.startswith(("LATIN", "GREEK", "MATHEMATICAL", "DOUBLE-STRUCK", "SCRIPT"))
+    return not char.isascii() and not name.startswith(
+        ("LATIN", "GREEK", "MATHEMATICAL", "DOUBLE-STRUCK", "SCRIPT")
+    )

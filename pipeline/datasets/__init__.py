@@ -10,6 +10,7 @@ that is trained on), and whatever else the source carries. Refused: an unknown n
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -135,6 +136,11 @@ def get(name: str) -> DatasetEntry:
 def describe(name: str) -> str:
     """What the set is, its configurations with their row counts, its licence and its source."""
     return describe_entry(name, get(name))
+
+
+def seeded_key(name: str, seed: int) -> int:
+    """A 64-bit number that depends on the seed and a row's id alone (BLAKE2b): the order of random choices."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest(), "big")
 
 
 def describe_entry(name: str, entry: DatasetEntry) -> str:

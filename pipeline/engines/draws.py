@@ -40,7 +40,9 @@ def keep_nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
     return probabilities.masked_fill(probabilities < cut, 0.0)
 
 
-def draw_tokens(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
+def draw_tokens(
+    logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
+) -> torch.Tensor:
     """One token per row of logits [rows, vocabulary]: the argmax at temperature 0, else exact sampling."""
     if temperature == 0:
         return logits.argmax(-1)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+
 from pipeline import filters
+from pipeline.engines.policy import quiet_libraries
 from pipeline.engines.rows import Dropped, count_rows, write_rows
 from pipeline.errors import InputError, StageError
 from pipeline.filters import FilterContext
@@ -23,6 +25,7 @@ from pipeline.stages.filter import FilterConfig
 
 def filter_rows(job: Job, config: FilterConfig) -> dict[str, Any]:
     """Write job.folder/rows.parquet; the facts give per filter rows in, rows out, reasons and examples."""
+    quiet_libraries()
     source = job.one("rows") / "rows.parquet"
     context = make_context(job, config)
     rows_in = left = count_rows(source)

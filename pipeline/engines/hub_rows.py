@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+
 from pipeline.datasets import HubSource
 from pipeline.engines.row_files import BATCH_ROWS, KeepColumns, arrow_columns, to_frame
 from pipeline.errors import InputError, RefusedError

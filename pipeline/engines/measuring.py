@@ -31,7 +31,11 @@ def measure(job: Job) -> dict[str, Any]:
     for start in range(0, total, BATCH_ROWS):
         batch = rows.slice(start, BATCH_ROWS).collect()
         columns = analyses.measure(name, batch["response"].to_list(), params)
-        batches.append(batch.select("problem_id", "sample_index").with_columns(pl.Series(c, v) for c, v in columns.items()))
+        batches.append(
+            batch.select("problem_id", "sample_index").with_columns(
+                pl.Series(c, v) for c, v in columns.items()
+            )
+        )
         job.progress(min(start + BATCH_ROWS, total), total, "responses")
     table = pl.concat(batches)
     write_parquet(table, job.folder / "measures.parquet")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+
 from pipeline.engines.rows import (
     first_by_key,
+    read_batches,
     scan_ids,
     seeded_keys,
     uncompressed_bytes,
     write_in_order,
-    write_rows,
 )
 from pipeline.job import Job
 from pipeline.stages.mix import MixConfig
@@ -24,39 +26,45 @@ def mix(job: Job, config: MixConfig) -> dict[str, Any]:
     ids = [scan_ids(path) for path in paths]
     available = tuple(len(part) for part in ids)
     quotas = config.quotas_of(available)
-    chosen = _choose(ids, quotas, config.seed)
-    rows = pl.concat(
-        [_part(path, chosen.filter(pl.col("part") == i), i) for i, path in enumerate(paths)],
-        how="diagonal_relaxed",
+    names = _choose(ids, quotas, config.seed)
+    sizes = (
+        uncompressed_bytes(path) * quota // rows
+        for path, quota, rows in zip(paths, quotas, available, strict=True)
     )
-    target = job.folder / "rows.parquet"
-    if config.shuffle:
-        keys = seeded_keys(chosen["id"], config.seed)
-        order = chosen.select("id").with_columns(keys).sort("key", "id").select("id").with_row_index("rank")
-        size = sum(
-            uncompressed_bytes(p) * q // max(1, a) for p, q, a in zip(paths, quotas, available, strict=True)
-        )
-        write_in_order(rows, order, rows_bytes=size, work=job.work, target=target)
-    else:
-        write_rows(rows, target)
+    write_in_order(
+        _renamed_batches(paths, names),
+        _rank(names, config),
+        rows_bytes=sum(sizes),
+        work=job.work,
+        target=job.folder / "rows.parquet",
+    )
     return {"rows_in": list(available), "rows_out": sum(quotas), "rows_of_parts": list(quotas)}
 
 
 def _choose(ids: list[pl.Series], quotas: tuple[int, ...], seed: int) -> pl.DataFrame:
-    """Columns old (id in its part), id (unique in the mixture), part."""
-    parts = [
-        first_by_key(part, seed, quota).select(
-            pl.col("id").alias("old"), pl.lit(i, dtype=pl.Int64).alias("part")
-        )
-        for i, (part, quota) in enumerate(zip(ids, quotas, strict=True))
-    ]
-    again = pl.col("old").cum_count().over("old") > 1
-    marked = pl.col("old") + "@" + pl.col("part").cast(pl.String)
-    return pl.concat(parts).with_columns(pl.when(again).then(marked).otherwise(pl.col("old")).alias("id"))
+    """One line per row of every part, in order: part, and the id in the mixture (null: not chosen)."""
+    parts = []
+    for number, (part, quota) in enumerate(zip(ids, quotas, strict=True)):
+        chosen = first_by_key(part, seed, quota).select("id", new="id")
+        frame = part.to_frame("id").join(chosen, on="id", how="left", maintain_order="left")
+        parts.append(frame.select("new", part=pl.lit(number, dtype=pl.Int64)))
+    again = pl.col("new").cum_count().over("new") > 1
+    marked = pl.col("new") + "@" + pl.col("part").cast(pl.String)
+    return pl.concat(parts).select("part", id=pl.when(again).then(marked).otherwise(pl.col("new")))
 
 
-def _part(path: Path, chosen: pl.DataFrame, number: int) -> pl.LazyFrame:
-    """The chosen rows of one part with their ids in the mixture, in the part's own order."""
-    names = chosen.lazy().select(pl.col("old").alias("id"), pl.col("id").alias("new"))
-    rows = pl.scan_parquet(path).join(names, on="id", how="inner", maintain_order="left")
-    return rows.with_columns(id=pl.col("new"), part=pl.lit(number, dtype=pl.Int64)).drop("new")
+def _rank(names: pl.DataFrame, config: MixConfig) -> pl.Series:
+    """The place of every row in the mixture (null: not chosen)."""
+    chosen = names.select("id").drop_nulls()
+    if config.shuffle:
+        chosen = chosen.with_columns(seeded_keys(chosen["id"], config.seed)).sort("key", "id").select("id")
+    return names.join(chosen.with_row_index("rank"), on="id", how="left", maintain_order="left")["rank"]
+
+
+def _renamed_batches(paths: Sequence[Path], names: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """All rows of all parts with their ids in the mixture and the number of their part."""
+    start = 0
+    for path in paths:
+        for batch in read_batches(path):
+            yield batch.with_columns(names.slice(start, len(batch)))
+            start += len(batch)

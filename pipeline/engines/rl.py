@@ -10,29 +10,24 @@ GRPO: Shao et al., arXiv:2402.03300; RLOO: Ahmadian et al., arXiv:2402.14740.
 
 from __future__ import annotations
 
-import copy
-import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.policy import load_policy, quiet_libraries, save_policy
-from pipeline.errors import InputError, StageError
+from pipeline.engines.policy import load_policy, quiet_libraries
+from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.stages.rl import RlConfig
 
 quiet_libraries()
 
-import torch  # noqa: E402
 from datasets import Dataset  # noqa: E402
-from transformers import TrainerCallback  # noqa: E402
-from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer  # noqa: E402
-from trl.trainer.utils import RepeatSampler  # noqa: E402
 
-from pipeline import rewards as catalogue  # noqa: E402
-from pipeline.engines.trainer_args import build_arguments, build_lora, count_processes, split_batch  # noqa: E402
+from pipeline.engines.rl_trainer import Publisher, build_trainer  # noqa: E402
+from pipeline.engines.rollouts import Rollouts  # noqa: E402
+from pipeline.engines.sampling import read_eos_token_ids  # noqa: E402
+from pipeline.engines.trainer_args import count_processes, split_batch  # noqa: E402
 from pipeline.engines.trainer_log import TrainingLog, find_checkpoint, write_log  # noqa: E402
 
 KEPT_ROUNDS = 3
@@ -68,24 +63,30 @@ def train(
         save_multiple=split.cycle,
         kind="RL",
     )
-    rollouts = _Rollouts(job.work, config, first_kept=last - KEPT_ROUNDS * split.cycle)
-    trainer = _build_trainer(job, config, split, model, tokenizer, problems, rollouts)
-    publisher = _Publisher(trainer, tokenizer, config, job.folder, save_steps, last)
+    eos = read_eos_token_ids(policy, tokenizer)
+    rollouts = Rollouts(job.work, config, eos_token_ids=eos, first_kept=last - KEPT_ROUNDS * split.cycle)
+    trainer = build_trainer(job, config, split, model, tokenizer, problems, rollouts)
+    publisher = Publisher(trainer, tokenizer, config, job.folder, steps=save_steps, last=last)
     trainer.add_callback(publisher)
     trainer.add_callback(log)
-    started = time.monotonic()
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    finally:
-        log.close()
-    log.raise_if_stopped()
-    seconds = time.monotonic() - started
+    seconds = _run(trainer, log, checkpoint)
     publisher.publish(job.folder / "model")
     metrics = {}
     if trainer.is_world_process_zero():
         metrics = write_log(job.work, job.folder / "log.parquet")
         rollouts.publish(job.folder / "rollouts.parquet")
     return _facts(metrics, config, last, _step_of(checkpoint), seconds)
+
+
+def _run(trainer: Any, log: TrainingLog, checkpoint: Path | None) -> float:
+    """Train to the end or to a stop signal (StageError); the seconds that it took."""
+    started = time.monotonic()
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        log.close()
+    log.raise_if_stopped()
+    return time.monotonic() - started
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,9 @@ def read_problems(rows: Path, config: RlConfig, split: Split) -> Dataset:
     frame = pl.read_parquet(rows)
     if missing := [name for name in ("id", "problem", "answer") if name not in frame.columns]:
         raise InputError(f"{rows}: column {missing[0]} is missing", "RL needs id, problem and answer.")
-    bare = frame.filter(pl.col("answer").is_null() | (pl.col("answer").cast(pl.String).str.strip_chars() == ""))
+    bare = frame.filter(
+        pl.col("answer").is_null() | (pl.col("answer").cast(pl.String).str.strip_chars() == "")
+    )
     if not bare.is_empty():
         raise InputError(
             f"{rows}: row {bare['id'][0]!r} has no gold answer ({bare.height} of {frame.height} rows have none)",
@@ -154,209 +157,18 @@ def read_problems(rows: Path, config: RlConfig, split: Split) -> Dataset:
 
 def _check_request(config: RlConfig, last: int, save_steps: tuple[int, ...]) -> None:
     if not 1 <= last <= config.steps:
-        raise InputError(f"stop_after {last} is not between 1 and {config.steps} steps", "Choose a step of the run.")
+        raise InputError(
+            f"stop_after {last} is not between 1 and {config.steps} steps", "Choose a step of the run."
+        )
     if beyond := [step for step in save_steps if not 1 <= step <= last]:
-        raise InputError(f"checkpoint {beyond[0]} is not between 1 and {last} steps", "Remove it, or train longer.")
+        raise InputError(
+            f"checkpoint {beyond[0]} is not between 1 and {last} steps", "Remove it, or train longer."
+        )
     if config.rollout_engine == "vllm" and config.gpus == 0:
         raise InputError(
             "rollout_engine vllm needs GPUs: vLLM's CPU build repacks the weights, so new ones cannot be loaded",
             "Set rollout_engine: transformers, or gpus to the number of GPUs.",
         )
-
-
-def _build_trainer(
-    job: Job, config: RlConfig, split: Split, model: Any, tokenizer: Any, problems: Dataset, rollouts: _Rollouts
-) -> Any:
-    """The trainer with every field pinned that differs between versions of TRL or moves results."""
-    arguments = build_arguments(config, seed=job.seed, output=job.work / "checkpoints") | _shared(config, split)
-    if config.algorithm == "grpo":
-        kind, options = _Grpo, GRPOConfig(**arguments, **_grpo_only(config))
-    else:
-        kind, options = _Rloo, RLOOConfig(**arguments, normalize_advantages=config.whiten_advantages)
-    return kind(
-        model=model,
-        args=options,
-        train_dataset=problems,
-        processing_class=tokenizer,
-        reward_funcs=rollouts.rewards,
-        peft_config=build_lora(config),
-    )
-
-
-def _shared(config: RlConfig, split: Split) -> dict[str, Any]:
-    on_vllm = config.rollout_engine == "vllm"
-    return {
-        "max_steps": config.steps,
-        "per_device_train_batch_size": split.micro_batch,
-        "gradient_accumulation_steps": split.accumulation,
-        "steps_per_generation": split.passes,
-        "num_generations": config.rollouts,
-        "num_iterations": config.iterations,
-        "max_completion_length": config.max_new_tokens,
-        "temperature": config.temperature,
-        "top_p": config.top_p,
-        "top_k": 0,
-        "min_p": None,
-        "repetition_penalty": 1.0,
-        "beta": config.kl,
-        "epsilon": config.clip,
-        "epsilon_high": config.clip_high,
-        "reward_weights": [term.weight for term in config.reward],
-        "mask_truncated_completions": config.mask_truncated,
-        "shuffle_dataset": True,
-        "disable_dropout": False,
-        "sync_ref_model": False,
-        "log_completions": False,
-        "use_vllm": on_vllm,
-        **({"vllm_mode": "colocate", "vllm_gpu_memory_utilization": config.vllm_memory} if on_vllm else {}),
-    }
-
-
-def _grpo_only(config: RlConfig) -> dict[str, Any]:
-    return {
-        "loss_type": config.loss,
-        "scale_rewards": config.scale_rewards,
-        "importance_sampling_level": "token",
-        "multi_objective_aggregation": "sum_then_normalize",
-        "use_bias_correction_kl": False,  # the k3 estimator as in eq. 4 of the GRPO paper
-        "delta": None,
-        "top_entropy_quantile": 1.0,
-        "entropy_coef": 0.0,
-        "off_policy_mask_threshold": None,
-    }
-
-
-class _Ordered:
-    """What both trainers change: an order of prompts that survives a resume, and no model cards."""
-
-    def _get_train_sampler(self, dataset: Any = None) -> Any:
-        sampler = super()._get_train_sampler(dataset)
-        return _EpochSampler(
-            sampler.data_source, sampler.mini_repeat_count, sampler.batch_size, sampler.repeat_count, True, sampler.seed
-        )
-
-    def create_model_card(self, *arguments: Any, **options: Any) -> None:
-        """Working checkpoints need no model card."""
-
-
-class _Grpo(_Ordered, GRPOTrainer):
-    pass
-
-
-class _Rloo(_Ordered, RLOOTrainer):
-    pass
-
-
-class _EpochSampler(RepeatSampler):
-    """TRL's sampler whose order follows from seed and epoch (its own continues one generator, lost on resume)."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __iter__(self) -> Any:
-        self.generator.manual_seed(self.seed + 1_000_003 * self.epoch)
-        return super().__iter__()
-
-
-class _Publisher(TrainerCallback):
-    """Publishes the policy of each step asked for, and ends the run after its last step."""
-
-    def __init__(
-        self, trainer: Any, tokenizer: Any, config: RlConfig, folder: Path, steps: tuple[int, ...], last: int
-    ) -> None:
-        self.trainer, self.tokenizer, self.config, self.folder = trainer, tokenizer, config, folder
-        self.steps, self.last = frozenset(steps), last
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        if state.global_step in self.steps:
-            target = self.folder / "steps" / str(state.global_step) / "model"
-            if not target.exists():  # else an earlier attempt came this far and left the same weights
-                self.publish(target)
-        if state.global_step >= self.last:
-            control.should_training_stop = True
-        return control
-
-    def publish(self, target: Path) -> None:
-        """Save the current weights in the training precision, adapters merged, without touching the trained model."""
-        trainer, config = self.trainer, self.config
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        if config.lora is not None:
-            model = copy.deepcopy(model).merge_and_unload()
-        zero3 = config.deepspeed == "zero3"
-        state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if zero3 else model.state_dict()
-        if trainer.is_world_process_zero():
-            dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-            save_policy(_copy_model(model, state, dtype), self.tokenizer, target)
-
-
-def _copy_model(model: Any, state: dict[str, Any], dtype: torch.dtype) -> Any:
-    """A model of the same architecture on the CPU that holds `state` in `dtype`."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        copied = type(model)(copy.deepcopy(model.config)).to(dtype)
-    weights = {name: value.detach().to("cpu", dtype, copy=True) for name, value in state.items()}
-    copied.load_state_dict(weights, assign=True)
-    copied.tie_weights()
-    copied.generation_config = copy.deepcopy(model.generation_config)
-    return copied
-
-
-class _Rollouts:
-    """Calls the catalogue's rewards, refuses what is no number, and keeps the last rounds' rollouts."""
-
-    def __init__(self, work: Path, config: RlConfig, *, first_kept: int) -> None:
-        self.work, self.first_kept = work, first_kept
-        names = [term.name for term in config.reward]
-        self.names = [f"{n}_{i}" if names.count(n) > 1 else n for i, n in enumerate(names)]
-        terms = zip(self.names, config.reward, strict=True)
-        self.rewards = [self._watch(name, catalogue.build(term.name, term.params)) for name, term in terms]
-        self._columns: dict[str, list[Any]] = {}
-
-    def _watch(self, name: str, reward: Any) -> Any:
-        def judge(prompts: list[Any], completions: list[Any], **columns: Any) -> list[float | None]:
-            values = reward(prompts=prompts, completions=completions, **columns)
-            for value, row in zip(values, columns["id"], strict=True):
-                if value is not None and not math.isfinite(value):
-                    raise StageError(
-                        f"reward {name!r} gave {value} for a response to {row!r}",
-                        "A reward must give finite numbers, or None where it cannot judge; mend the reward.",
-                    )
-            self._keep(name, values, completions, columns)
-            return values
-
-        judge.__name__ = name
-        return judge
-
-    def _keep(self, name: str, values: list[Any], completions: list[Any], columns: dict[str, Any]) -> None:
-        step = columns["trainer_state"].global_step
-        if step < self.first_kept or os.environ.get("RANK", "0") != "0":
-            return
-        if name == self.names[0]:
-            self._columns = {
-                "step": [step] * len(values),
-                "problem_id": list(columns["id"]),
-                "problem": list(columns["problem"]),
-                "answer": [str(answer) for answer in columns["answer"]],
-                "response": [completion[0]["content"] for completion in completions],
-                "n_tokens": [len(ids) for ids in columns["completion_ids"]],
-            }
-        self._columns[f"reward_{name}"] = [None if value is None else float(value) for value in values]
-        if name == self.names[-1]:
-            import polars as pl
-
-            scratch = self.work / f".rollouts-{os.getpid()}"
-            pl.DataFrame(self._columns).write_parquet(scratch)
-            os.replace(scratch, self.work / f"rollouts-{step:08d}.parquet")
-
-    def publish(self, target: Path) -> None:
-        """Leave the kept rounds as one file: step, problem, response, n_tokens and each reward."""
-        import polars as pl
-
-        paths = sorted(self.work.glob("rollouts-*.parquet"))
-        scratch = target.with_name(f".{target.name}-{os.getpid()}")
-        pl.concat([pl.read_parquet(path) for path in paths], how="diagonal_relaxed").write_parquet(scratch)
-        os.replace(scratch, target)
 
 
 def _shown(metrics: dict[str, float]) -> dict[str, float]:

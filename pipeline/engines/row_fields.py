@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 import polars as pl
+
 from pipeline.datasets import Column, FieldMap, RowCondition
 from pipeline.engines.rows import ROW, Dropped
 from pipeline.errors import InputError, suggest
@@ -32,8 +33,9 @@ def find_column(column: Column | None, schema: pl.Schema, role: str, source: str
     if any(name.endswith("?") for name in wanted):
         return None
     tried = " or ".join(repr(name) for name in wanted)
-    near = suggest(wanted[0].removesuffix("?"), schema)
-    exist = "" if near.startswith("Known") else f" Fields here: {', '.join(schema)}."
+    fields = [name for name in schema if name != ROW]
+    near = suggest(wanted[0].removesuffix("?"), fields)
+    exist = "" if near.startswith("Known") else f" Fields here: {', '.join(fields)}."
     raise InputError(f"{source}: there is no field {tried} (wanted as {role})", f"{near}{exist}")
 
 
@@ -128,8 +130,9 @@ def _text(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
     """A column as text; whole floats lose their .0; lists and structs are refused."""
     expression, dtype = _expression(name, frame)
     if isinstance(dtype, (pl.List, pl.Struct, pl.Array)):
+        holds = "records" if isinstance(dtype, pl.Struct) else "lists"
         raise InputError(
-            f"{source}: field {name!r} holds {'records' if isinstance(dtype, pl.Struct) else 'lists'}, not text",
+            f"{source}: field {name!r} holds {holds}, not text",
             "Name a field of text, or read the first element of a list with {gold: first_of_list}.",
         )
     if dtype.is_float():

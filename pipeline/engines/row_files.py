@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+
 from pipeline.errors import InputError
 
 BATCH_ROWS = 256

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+
+from pipeline.datasets import seeded_key
 from pipeline.errors import InputError
 
 EXAMPLES = 5
@@ -87,7 +89,8 @@ class RowStore:
 
     def finish(self, target: Path) -> int:
         """Join the shards into `target` (atomically), drop them, and return the number of rows."""
-        self._write_shard()
+        if self._pending:
+            self._write_shard()
         with self._naming_changed_types():
             write_rows(pl.concat([pl.scan_parquet(s) for s in self.shards], how="diagonal_relaxed"), target)
         shutil.rmtree(self.folder)
@@ -137,11 +140,7 @@ def scan_ids(path: Path) -> pl.Series:
 
 def seeded_keys(ids: pl.Series, seed: int) -> pl.Series:
     """A 64-bit key per id that depends on the seed and the id alone (BLAKE2b), never on the file's order."""
-    prefix = f"{seed}:"
-    keys = [
-        int.from_bytes(hashlib.blake2b((prefix + i).encode(), digest_size=8).digest(), "big") for i in ids
-    ]
-    return pl.Series("key", keys, dtype=pl.UInt64)
+    return pl.Series("key", [seeded_key(name, seed) for name in ids], dtype=pl.UInt64)
 
 
 def first_by_key(ids: pl.Series, seed: int, rows: int) -> pl.DataFrame:
@@ -150,25 +149,74 @@ def first_by_key(ids: pl.Series, seed: int, rows: int) -> pl.DataFrame:
     return frame.sort("key", "id").head(rows).select("id").with_row_index("rank")
 
 
-def write_in_order(
-    rows: pl.LazyFrame, order: pl.DataFrame, *, rows_bytes: int, work: Path, target: Path
-) -> None:
-    """Write the rows named in `order` (id, rank) by rank, holding about BUCKET_BYTES in memory.
+def read_batches(path: Path) -> Iterator[pl.DataFrame]:
+    """The rows of a rows.parquet in its order, a row group at most in memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    `rows_bytes` is the uncompressed size of all rows; each bucket of ranks reads the source once.
+    with pq.ParquetFile(path) as parquet:
+        for batch in parquet.iter_batches(batch_size=ROW_GROUP):
+            frame = pl.from_arrow(pa.Table.from_batches([batch]))
+            assert isinstance(frame, pl.DataFrame)
+            yield frame
+
+
+def write_in_order(
+    batches: Iterable[pl.DataFrame], ranks: pl.Series, *, rows_bytes: int, work: Path, target: Path
+) -> None:
+    """Write the rows by rank; `ranks` has one entry per incoming row, null for rows left out.
+
+    `rows_bytes` estimates the chosen rows' size: they are put into buckets of neighbouring ranks of about
+    BUCKET_BYTES on disk in one pass, then each bucket is sorted in memory.
     """
     folder = work / "ordered"
     folder.mkdir(parents=True, exist_ok=True)
-    buckets = max(1, -(-rows_bytes // BUCKET_BYTES))
-    per_bucket = max(1, -(-len(order) // buckets))
-    shards = []
-    for start in range(0, len(order), per_bucket):
-        part = order.slice(start, per_bucket)
-        chosen = rows.join(part.lazy(), on="id", how="inner").collect(engine="streaming")
-        shards.append(folder / f"{start:010d}.parquet")
-        chosen.sort("rank").drop("rank").write_parquet(shards[-1], compression="lz4")
-    write_rows(pl.concat([pl.scan_parquet(shard) for shard in shards]), target)
+    buckets = _Buckets(folder, count=max(1, -(-rows_bytes // BUCKET_BYTES)), rows=ranks.count())
+    start = 0
+    for batch in batches:
+        rank = ranks.slice(start, len(batch)).alias("_rank")
+        start += len(batch)
+        buckets.put(batch.with_columns(rank).filter(pl.col("_rank").is_not_null()))
+    shards = [pl.scan_parquet(shard) for shard in buckets.sort()]
+    write_rows(pl.concat(shards, how="diagonal_relaxed"), target)
     shutil.rmtree(folder)
+
+
+class _Buckets:
+    """Rows sorted coarsely by rank on disk."""
+
+    def __init__(self, folder: Path, *, count: int, rows: int) -> None:
+        self.folder = folder
+        self.rows_each = max(1, -(-rows // count))
+        self.limit = max(2**20, BUCKET_BYTES // 2 // count)
+        self.pending: dict[int, list[pl.DataFrame]] = defaultdict(list)
+        self.bytes: Counter[int] = Counter()
+        self.files: dict[int, list[Path]] = defaultdict(list)
+
+    def put(self, rows: pl.DataFrame) -> None:
+        """Put each row into the bucket of its rank; full buckets go to disk."""
+        bucket = rows["_rank"] // self.rows_each
+        for number in sorted(bucket.unique().to_list()):
+            part = rows.filter(bucket == number)
+            self.pending[number].append(part)
+            self.bytes[number] += part.estimated_size()
+            if self.bytes[number] >= self.limit:
+                self._flush(number)
+
+    def sort(self) -> Iterator[Path]:
+        """Sort bucket after bucket into shards, in the order of ranks."""
+        for number in sorted({*self.pending, *self.files}):
+            frames = [*(pl.read_parquet(file) for file in self.files[number]), *self.pending.pop(number, [])]
+            shard = self.folder / f"sorted-{number:06d}.parquet"
+            whole = pl.concat(frames, how="diagonal_relaxed").sort("_rank").drop("_rank")
+            whole.write_parquet(shard, compression="lz4", row_group_size=ROW_GROUP)
+            yield shard
+
+    def _flush(self, number: int) -> None:
+        file = self.folder / f"bucket-{number:06d}-{len(self.files[number]):06d}.parquet"
+        pl.concat(self.pending.pop(number), how="diagonal_relaxed").write_parquet(file, compression="lz4")
+        self.bytes[number] = 0
+        self.files[number].append(file)
 
 
 def uncompressed_bytes(path: Path) -> int:

@@ -116,6 +116,7 @@ class _Loader:
         self._sampler: Sampler | None = None
 
     def sampler(self) -> Sampler:
+        """The engine, loaded now or before."""
         if self._sampler is None:
             self._sampler = load_sampler(self.policy, self.config, self.job.work)
         return self._sampler
@@ -232,9 +233,13 @@ def _read_problems(path: Path) -> polars.DataFrame:
     problems = pl.read_parquet(path)
     for column in ("id", "problem"):
         if column not in problems.columns:
-            raise InputError(f"{path}: the column '{column}' is missing", f"It has {', '.join(problems.columns)}.")
+            raise InputError(
+                f"{path}: the column '{column}' is missing", f"It has {', '.join(problems.columns)}."
+            )
         if problems[column].null_count():
-            raise InputError(f"{path}: '{column}' is empty in some rows", "Every problem needs an id and a text.")
+            raise InputError(
+                f"{path}: '{column}' is empty in some rows", "Every problem needs an id and a text."
+            )
     if problems.height == 0:
         raise InputError(f"{path}: there are no rows", "Check the filters that made this data set.")
     repeated = problems["id"].filter(problems["id"].is_duplicated())
@@ -249,10 +254,14 @@ def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SampleConf
     """Prompts as token ids; a response is also cut where the model's context ends."""
     texts: dict[str, tuple[int, ...]] = {}
     requests = []
-    for position, problem_id, problem, seed in rows.select("position", "problem_id", "problem", "seed").iter_rows():
+    for position, problem_id, problem, seed in rows.select(
+        "position", "problem_id", "problem", "seed"
+    ).iter_rows():
         if problem not in texts:
             messages = config.prompt.messages(problem)
-            ids = sampler.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+            ids = sampler.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_dict=False
+            )
             texts[problem] = tuple(ids)
         room = sampler.context - len(texts[problem])
         if room < 1:

@@ -1,15 +1,18 @@
 """Grade a completions artifact: completions.parquet in, scores.parquet out.
 
 Guarantees: one row per response, in the order of the input; a killed job resumes after its last part; a
-gold answer that cannot be read stops the stage and its row is named. Refused: completions that lack a
+gold answer that cannot be read stops the stage and its row is named (or, on demand, is compared as text
+and counted). Refused: completions that lack a
 column, or that have no row.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import polars as pl
 from pipeline.errors import InputError
 from pipeline.grading import Grader, Rule, Verdict, find_box
 from pipeline.job import Job
+from pipeline.stages.score import ScoreConfig
 
 PART_ROWS = 1024
 """Responses per working part; fixed, so that parts of an earlier attempt fit."""
@@ -33,6 +37,7 @@ SCHEMA = {
     "n_tokens": pl.Int64,
     "finish_reason": pl.String,
 }
+_PLAIN = re.compile(r"\s+|(?<!\\)\$|\.$")
 VERDICTS = ("right", "wrong", "unparsable", "timeout", "truncated")
 
 
@@ -48,23 +53,26 @@ def score(job: Job) -> dict[str, Any]:
             part = job.work / f"part-{start:09d}.parquet"
             if not part.exists():
                 batch = rows.slice(start, PART_ROWS).collect()
-                write_parquet(_grade_batch(batch, grader, job.config.truncated_is_wrong, source), part)
+                write_parquet(_grade_batch(batch, grader, job.config, source), part)
             job.progress(min(start + PART_ROWS, total), total, "responses")
     parts = [job.work / f"part-{start:09d}.parquet" for start in range(0, total, PART_ROWS)]
     scores = pl.concat([pl.read_parquet(part) for part in parts])
-    write_parquet(scores, job.folder / "scores.parquet")
+    write_parquet(scores.select(*SCHEMA), job.folder / "scores.parquet")
     return _facts(scores, time.monotonic() - started)
 
 
-def _grade_batch(batch: pl.DataFrame, grader: Grader, truncated_is_wrong: bool, source: Path) -> pl.DataFrame:
+def _grade_batch(batch: pl.DataFrame, grader: Grader, config: ScoreConfig, source: Path) -> pl.DataFrame:
     cut = [
-        reason == "length" and (truncated_is_wrong or find_box(response) is None)
+        reason == "length" and (config.truncated_is_wrong or find_box(response) is None)
         for reason, response in zip(batch["finish_reason"], batch["response"], strict=True)
     ]
     _refuse_missing_gold(batch, source)
     pairs = list(zip(batch["response"], batch["answer"], strict=True))
     graded = iter(grader.grade([pair for pair, is_cut in zip(pairs, cut, strict=True) if not is_cut]))
     verdicts = [None if is_cut else next(graded) for is_cut in cut]
+    as_text = [v is not None and v.verdict == "gold_unparsable" and bool(v.gold.strip()) for v in verdicts]
+    if config.unreadable_gold == "compare_text":
+        verdicts = [_compare_text(v) if by_text else v for v, by_text in zip(verdicts, as_text, strict=True)]
     _refuse_unreadable_gold(batch, verdicts, source)
     return pl.DataFrame(
         {
@@ -79,9 +87,18 @@ def _grade_batch(batch: pl.DataFrame, grader: Grader, truncated_is_wrong: bool, 
             "gold": batch["answer"],
             "n_tokens": batch["n_tokens"],
             "finish_reason": batch["finish_reason"],
+            "by_text": as_text,
         },
-        schema=SCHEMA,
+        schema={**SCHEMA, "by_text": pl.Boolean},
     )
+
+
+def _compare_text(verdict: Verdict) -> Verdict:
+    """The verdict on a gold answer that is no mathematics: the same text as the box, or not."""
+    if verdict.extracted is None:
+        return replace(verdict, verdict="unparsable")
+    same = _PLAIN.sub("", verdict.extracted) == _PLAIN.sub("", verdict.gold)
+    return replace(verdict, verdict="right" if same else "wrong")
 
 
 def _refuse_missing_gold(batch: pl.DataFrame, source: Path) -> None:
@@ -99,7 +116,7 @@ def _refuse_unreadable_gold(batch: pl.DataFrame, verdicts: list[Verdict | None],
             raise InputError(
                 f"{source}: problem {problem!r} (sample {sample}): the gold answer {verdict.gold!r} "
                 "cannot be read as mathematics",
-                "Correct the answer in the benchmark, or drop the row.",
+                "Correct it in the benchmark, drop the row, or score with unreadable_gold: compare_text.",
             )
 
 
@@ -110,13 +127,14 @@ def _facts(scores: pl.DataFrame, seconds: float) -> dict[str, Any]:
         "problems": scores["problem_id"].n_unique(),
         "accuracy": float(scores["correct"].mean()),
         **{verdict: counts[verdict] for verdict in VERDICTS},
+        "gold_compared_as_text": int(scores["by_text"].sum()),
         "cut_at_limit": int((scores["finish_reason"] == "length").sum()),
         "seconds": round(seconds, 3),
     }
 
 
 def open_completions(source: Path, columns: tuple[str, ...]) -> pl.LazyFrame:
-    """The named columns of a completions file, lazily; InputError where it is missing, broken or lacks one."""
+    """The named columns of a completions file, lazily; InputError where it is broken or lacks one."""
     try:
         rows = pl.scan_parquet(source)
         present = rows.collect_schema().names()

@@ -24,13 +24,17 @@ class Shards:
         self.work, self.rows = work, rows
         self.paths = sorted(work.glob("shard-*.parquet"))
         self.notes = [pl.read_parquet_metadata(path) for path in self.paths]
-        self.done = {row for path in self.paths for row in pl.read_parquet(path, columns=["position"])["position"]}
+        self.done = {
+            row for path in self.paths for row in pl.read_parquet(path, columns=["position"])["position"]
+        }
 
     @property
     def seconds(self) -> float:
+        """Seconds of generation in all saved shards, over all attempts."""
         return sum(float(note["seconds"]) for note in self.notes)
 
     def versions(self) -> dict[str, str]:
+        """The engine's packages, as of the last shard."""
         return json.loads(self.notes[-1]["versions"])
 
     def save(self, responses: list[Response], sampler: Sampler, seconds: float) -> None:
@@ -56,6 +60,7 @@ class Shards:
 
 
 def measure(frame: polars.DataFrame, seconds: float, versions: dict[str, str]) -> dict[str, Any]:
+    """The facts of a finished sampling: counts, tokens (EOS excluded), speed, share cut off, versions."""
     tokens = int(frame["n_tokens"].sum())
     return {
         "responses": frame.height,
@@ -68,10 +73,13 @@ def measure(frame: polars.DataFrame, seconds: float, versions: dict[str, str]) -
 
 
 def write_frame(path: Path, frame: polars.DataFrame, note: dict[str, str] | None = None) -> None:
+    """Write a Parquet file that appears only when it is whole; StageError where the disk refuses."""
     scratch = path.with_name(f".{path.stem}-{os.getpid()}.parquet")
     try:
         frame.write_parquet(scratch, metadata=note)
         os.replace(scratch, path)
     except OSError as problem:
         scratch.unlink(missing_ok=True)
-        raise StageError(f"{path}: cannot be written: {problem}", "Free some disk space and run again.") from problem
+        raise StageError(
+            f"{path}: cannot be written: {problem}", "Free some disk space and run again."
+        ) from problem

@@ -26,7 +26,13 @@ REFILL_SHARE = 1 / 8
 
 
 def decode(
-    model: Any, requests: Sequence[Request], *, eos: Sequence[int], slots: int, temperature: float, top_p: float
+    model: Any,
+    requests: Sequence[Request],
+    *,
+    eos: Sequence[int],
+    slots: int,
+    temperature: float,
+    top_p: float,
 ) -> Iterator[Response]:
     """Draw every request; longest prompts first, samples of one prompt side by side (they share a prefill).
 
@@ -103,7 +109,9 @@ class _Slots:
         ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=self.device)
         columns = torch.arange(width, device=self.device)
         real = columns >= width - torch.tensor([[len(p)] for p in prompts], device=self.device)
-        allowed = (columns[:, None] >= columns) & real[:, None, :] | torch.eye(width, device=self.device).bool()
+        allowed = (columns[:, None] >= columns) & real[:, None, :] | torch.eye(
+            width, device=self.device
+        ).bool()
         positions = (real.cumsum(-1) - 1).clamp(min=0)
         fresh = _Buffer()
         logits = self._forward(ids, positions, allowed[:, None], fresh)
@@ -118,7 +126,9 @@ class _Slots:
             self.requests[slot], self.tokens[slot] = request, []
             self.starts[slot] = now - len(request.prompt_ids)
         self.seeds[target] = torch.tensor([request.seed for request in batch], device=self.device)
-        self.lengths[target] = torch.tensor([len(request.prompt_ids) for request in batch], device=self.device)
+        self.lengths[target] = torch.tensor(
+            [len(request.prompt_ids) for request in batch], device=self.device
+        )
         self.steps[target] = 0
         return logits[source]
 
@@ -185,7 +195,9 @@ class _Slots:
         self.mask = mask
         self.starts = [start - first for start in self.starts]
 
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: _Buffer) -> torch.Tensor:
+    def _forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: _Buffer
+    ) -> torch.Tensor:
         return self.model(
             input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True,
             logits_to_keep=1,
@@ -218,7 +230,10 @@ class _Buffer:
         width = fresh.layers[0][0].shape[2]
         if not self.layers:
             room = (size, self.now + 256)
-            self.layers = [tuple(x.new_zeros(room[0], x.shape[1], room[1], x.shape[3]) for x in kv) for kv in fresh.layers]
+            self.layers = [
+                tuple(x.new_zeros(room[0], x.shape[1], room[1], x.shape[3]) for x in kv)
+                for kv in fresh.layers
+            ]
         for buffers, new in zip(self.layers, fresh.layers, strict=True):
             for buffer, values in zip(buffers, new, strict=True):
                 buffer[target, :, self.now - width : self.now] = values[source]
@@ -237,7 +252,12 @@ class _Buffer:
 
 
 def _attend(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, **options: Any
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention with grouped queries that never copies keys: while decoding (one query column), the heads
     of a group stand where query columns would, so every group attends at once."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+
 from pipeline.datasets import HubSource, SyntheticSource
 from pipeline.engines.hub_rows import read_folder, read_hub
 from pipeline.engines.row_fields import map_batch, needed_columns
@@ -54,7 +55,7 @@ def _read_planned_file(config: SourceConfig, keep: KeepColumns) -> Iterator[pl.D
     found = digest_path(path)
     if found != config.file.digest:
         raise InputError(
-            f"{path} is not the file that was planned (digest {found[:12]}, planned {config.file.digest[:12]})",
+            f"{path} has changed since it was planned (digest {found[:12]}, not {config.file.digest[:12]})",
             "Run `studyc plan` again to plan with the file as it is now.",
         )
     return _read_local(
@@ -89,6 +90,6 @@ def _check_counts(config: SourceConfig, rows_in: int, rows_out: int, dropped: Dr
         )
     if config.expected_rows is not None and rows_out != config.expected_rows:
         raise InputError(
-            f"{config.label} gives {rows_out} rows where {config.expected_rows} are expected ({rows_in} read)",
+            f"{config.label} gives {rows_out} rows ({rows_in} read), not the {config.expected_rows} expected",
             "The copy is incomplete or another version; download it again, or name its own file as `file`.",
         )

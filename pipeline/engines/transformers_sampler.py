@@ -24,7 +24,9 @@ class TransformersSampler:
         if config.gpus > 1:
             raise InputError("the transformers engine samples on one GPU", "Set gpus: 1, or engine: vllm.")
         if config.gpus and not torch.cuda.is_available():
-            raise InputError("a GPU is asked for and this machine shows none", "Set gpus: 0, or run on a GPU node.")
+            raise InputError(
+                "a GPU is asked for and this machine shows none", "Set gpus: 0, or run on a GPU node."
+            )
         self.model, self.tokenizer = load_policy(policy, config.precision, "cuda" if config.gpus else "cpu")
         self.context = read_context(policy)
         self.eos = read_eos_token_ids(policy, self.tokenizer)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import resource
 import signal
 import sys
@@ -30,6 +31,8 @@ TAIL_CHARACTERS = 4_000
 EXTRACTED_CHARACTERS = 500
 """Longer answers are cut in the report."""
 
+_DOLLAR = re.compile(r"(?<!\\)\$")
+_DOLLARS = re.compile(r"(?<!\\)\$.*?(?<!\\)\$|\\[A-Za-z]+", re.DOTALL)
 _BOXED = (LatexExtractionConfig(boxed_match_priority=0),)
 _UNBOXED = {
     "answer_phrase": (LatexExtractionConfig(boxed_match_priority=-1, try_extract_without_anchor=False),),
@@ -38,15 +41,17 @@ _UNBOXED = {
 
 
 def parse_gold(gold: str) -> list[Any]:
-    """The gold answer as Math-Verify objects and their text; empty where it is no mathematics.
+    r"""The gold answer as Math-Verify objects and their text; empty where it is no mathematics.
 
-    A bare answer is read as LaTeX ("\frac12", "(1, 2]"); text with dollars or a box is read like a response.
+    A bare answer is read as LaTeX ("\\frac12", "(1, 2]", "20 $cm^2$"); a box, or words around dollars, are
+    read like a response.
     """
     text = gold.strip()
-    if find_box(text) is None and "$" in text.replace(r"\$", "").strip("$"):
+    box = find_box(text)
+    if box is None and "$" in text and re.search("[A-Za-z]{2}", _DOLLARS.sub("", text)):
         found = _parse(text, _UNBOXED["last_number"])
     else:
-        found = _parse_boxed(find_box(text) or text.removeprefix("$").removesuffix("$"))
+        found = _parse_boxed(box or text)
     return found if any(not isinstance(item, str) for item in found) else []
 
 
@@ -80,7 +85,8 @@ def _cached_gold(gold: str) -> tuple[Any, ...]:
 
 
 def _parse_boxed(content: str) -> list[Any]:
-    return _parse(rf"\boxed{{{content.strip().removesuffix('.')}}}", _BOXED)
+    plain = _DOLLAR.sub("", content).strip().removesuffix(".")
+    return _parse(rf"\boxed{{{plain}}}", _BOXED)
 
 
 def _parse(text: str, extraction: tuple[Any, ...]) -> list[Any]:
@@ -115,7 +121,8 @@ def main() -> None:
     for line in sys.stdin:
         response, gold = json.loads(line)
         outcome = limit_time(
-            seconds, lambda: judge(response, gold, unboxed=unboxed, gold_first=gold_first)  # noqa: B023
+            seconds,
+            lambda: judge(response, gold, unboxed=unboxed, gold_first=gold_first),  # noqa: B023
         )
         replies.write(json.dumps(outcome) + "\n")
         replies.flush()

@@ -87,7 +87,9 @@ def _start(policy: Path, config: SampleConfig, length: int) -> Any:
     from vllm import EngineArgs, LLMEngine
     from vllm.usage.usage_lib import UsageContext
 
-    options: dict[str, Any] = {"gpu_memory_utilization": config.vllm_memory} if config.gpus else {"enforce_eager": True}
+    options: dict[str, Any] = (
+        {"gpu_memory_utilization": config.vllm_memory} if config.gpus else {"enforce_eager": True}
+    )
     arguments = EngineArgs(
         model=str(policy),
         dtype={"bf16": "bfloat16", "fp32": "float32"}[config.precision],

@@ -27,7 +27,7 @@ REASONS = {
 class Params(Config):
     """How long the grader may take."""
 
-    timeout_seconds: float = content(5.0, describe="Processor seconds per answer; beyond it the row goes.", gt=0)
+    timeout_seconds: float = content(5.0, describe="Processor seconds per answer before its row goes.", gt=0)
 
 
 def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.DataFrame:

@@ -91,7 +91,7 @@ def _read_runs(params: Params, context: FilterContext) -> Runs:
 
     if not context.against:
         raise InputError(
-            f"filter decontaminate: the data sets to check against ({', '.join(params.against)}) were not given",
+            f"filter decontaminate: the sets to check against ({', '.join(params.against)}) were not given",
             "Name benchmarks or data entries of the study in `against`.",
         )
     known = Runs(params.n, params.min_words)

@@ -54,9 +54,6 @@ def _load(params: Params, context: FilterContext) -> Any:
             "filter max_tokens: there is no tokenizer to count with",
             "Name one: {max_tokens: {tokens: …, tokenizer: FOLDER or HUB NAME}}, or count with max_chars.",
         )
-    from pipeline.engines.policy import quiet_libraries
-
-    quiet_libraries()
     from transformers import AutoTokenizer
 
     try:

@@ -3,8 +3,9 @@
 Two problems are near duplicates when the Jaccard similarity of their sets of word shingles is at least
 `threshold`. Candidates come from MinHash signatures cut into bands (Broder 1997; Leskovec, Rajaraman and
 Ullman, Mining of Massive Datasets, chapter 3) and each is checked on the shingles themselves, so nothing
-below the threshold is dropped; a pair just above it is missed with the probability (1 - s^r)^b, which is
-0.002 at s = 0.8 and 0.07 at s = 0.7 with the 21 bands of 6 rows used here. Kept are first comers, in the rows' order.
+below the threshold is dropped; a pair of similarity s is missed with the probability (1 - s^r)^b, which is
+0.002 at s = 0.8 and 0.07 at s = 0.7 with the b = 21 bands of r = 6 rows used here. The first of near
+duplicates stays, in the rows' order.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ here when either flag is true, and it must be complete, unless the parameters sa
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Literal
 
+from pipeline.datasets import seeded_key
 from pipeline.filters import FilterContext, need_columns
 from pipeline.fingerprint import Config, content
 
@@ -72,13 +72,12 @@ def _choose(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Da
         }
         if params.complete:
             correct &= {i for i, is_complete in enumerate(values[-1] or ()) if is_complete}
-        chosen.append(_draw(sorted(correct), f"trace:{context.seed}:{name}"))
+        chosen.append(_draw(sorted(correct), f"trace:{name}", context.seed))
     return pl.DataFrame({"id": frame["id"], "trace_index": pl.Series(chosen, dtype=pl.Int64)})
 
 
-def _draw(choices: list[int], key: str) -> int | None:
-    """One of the choices, decided by a hash of the key."""
+def _draw(choices: list[int], name: str, seed: int) -> int | None:
+    """One of the choices, decided by the seed and the name."""
     if not choices:
         return None
-    number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
-    return choices[number % len(choices)]
+    return choices[seeded_key(name, seed) % len(choices)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.datasets import seeded_key
 from pipeline.filters import FilterContext
 from pipeline.fingerprint import Config, content
 
@@ -24,10 +25,9 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     """Drop rows whose key lies above the share of the range of keys."""
     import polars as pl
 
-    from pipeline.engines.rows import seeded_keys
-
     ids = rows.select("id").collect(engine="streaming")["id"]
+    keys = [seeded_key(name, context.seed) for name in ids]
     limit = pl.lit(min(int(params.share * 2**64), 2**64 - 1), dtype=pl.UInt64)
-    frame = pl.DataFrame({"id": ids, "key": seeded_keys(ids, context.seed)})
+    frame = pl.DataFrame({"id": ids, "key": pl.Series(keys, dtype=pl.UInt64)})
     reason = pl.when(pl.col("key") > limit).then(pl.lit("not in the sample"))
     return frame.select("id", reason.cast(pl.String).alias("reason"))

@@ -68,6 +68,6 @@ def _check_type(value: Value, dtype: pl.DataType, column: str) -> None:
         fits = dtype == pl.String
     if not fits:
         raise InputError(
-            f"filter where: column {column!r} holds {dtype}, compared with {value!r} ({type(value).__name__})",
+            f"filter where: column {column!r} holds {dtype}, compared with {value!r}",
             "Write the value in the column's own type, with or without quotation marks.",
         )

@@ -29,6 +29,8 @@ class Rows:
     key: str
     at_most: int | None
     name: str
+    label: str
+    """What a policy trained on it is called after: the number of rows of a subset, else the name."""
 
 
 class DataLowering:
@@ -73,7 +75,7 @@ class DataLowering:
             self._check_size(name, rows, whole, where)
             config = stages.load("subset").Config(rows=rows, seed=seed)
             key = self.add("subset", config, 0, {"rows": (whole.key,)}, f"{rows} rows of {whole.name}", f"{whole.name}-{rows}")
-            self._subsets[known] = Rows(key, rows, f"{whole.name}-{rows}")
+            self._subsets[known] = Rows(key, rows, f"{whole.name}-{rows}", str(rows))
         return self._subsets[known]
 
     def _seed_of(self, name: str) -> int:
@@ -99,7 +101,7 @@ class DataLowering:
         self._check_size(name, entry.rows, rows, where)
         config = stages.load("subset").Config(rows=entry.rows, seed=entry.seed)
         key = self.add("subset", config, 0, {"rows": (rows.key,)}, f"{entry.rows} rows of {name}", f"{rows.name}-{entry.rows}")
-        return Rows(key, entry.rows, f"{rows.name}-{entry.rows}")
+        return Rows(key, entry.rows, f"{rows.name}-{entry.rows}", str(entry.rows))
 
     def _source(self, name: str, source: SourceSpec) -> Rows | None:
         path = ("data", name, "source")
@@ -138,7 +140,7 @@ class DataLowering:
         config = validate_settings(stages.load("source").Config, values, settings, self.problems, label=".".join(path))
         if config is None:
             return None
-        return Rows(self.add("source", config, 0, {}, f"source {slug}", slug), rows, slug)
+        return Rows(self.add("source", config, 0, {}, f"source {slug}", slug), rows, slug, slug)
 
     def _synthetic(self, source: SourceSpec, path: tuple) -> dict[str, Any] | None:
         locate = lambda below, key: self.problems.document.locate((*path, *below), key=key)  # noqa: E731
@@ -171,7 +173,7 @@ class DataLowering:
             local=source.local,
             fields=fields,
         )
-        return Rows(self.add("source", config, 0, {}, f"source {name}", name), origin.rows, name)
+        return Rows(self.add("source", config, 0, {}, f"source {name}", name), origin.rows, name, name)
 
     def _fields(self, source: SourceSpec, path: tuple) -> Any:
         """The field map that a source gives itself, validated where it stands."""
@@ -199,7 +201,7 @@ class DataLowering:
             total = None if size is None or total is None else total + size
             parts.append(rows.key)
         config = stages.load("mix").Config(quotas=tuple(part.rows for part in entry.mix), seed=entry.seed)
-        return Rows(self.add("mix", config, 0, {"rows": tuple(parts)}, f"mix {name}", f"mix-{name}"), total, name)
+        return Rows(self.add("mix", config, 0, {"rows": tuple(parts)}, f"mix {name}", f"mix-{name}"), total, name, name)
 
     def _filter(self, name: str, entry: DataSpec, rows: Rows) -> Rows | None:
         document = self.problems.document
@@ -227,7 +229,7 @@ class DataLowering:
         config = stages.load("filter").Config.model_validate({"filters": tuple(steps), "seed": entry.seed})
         inputs: Mapping[str, tuple[str, ...]] = {"rows": (rows.key,), **({"against": tuple(dict.fromkeys(against))} if against else {})}
         key = self.add("filter", config, 0, inputs, f"filter {name}", f"{rows.name}-filtered")
-        return Rows(key, rows.at_most, f"{rows.name}-filtered")
+        return Rows(key, rows.at_most, f"{rows.name}-filtered", rows.name)
 
     def _against(self, name: str, params: Config, path: tuple) -> list[str] | None:
         """The dataset keys of a filter's `against`: benchmarks or data entries by name."""

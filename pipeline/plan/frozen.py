@@ -13,13 +13,13 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, RefusedError
-from pipeline.fingerprint import SCHEME, canonical_json, digest
+from pipeline.fingerprint import SCHEME
 from pipeline.plan.artifact import Artifact
 from pipeline.plan.compiled import Plan
 from pipeline.record import write_atomically
@@ -60,8 +60,7 @@ class FrozenPlan:
     @property
     def code(self) -> Path:
         """The folder that holds the package that jobs run."""
-        snapshot = self.results / PLANS / "code" / self.content["code"]
-        return snapshot.absolute() if snapshot.is_dir() else PACKAGE.parent
+        return (self.results / PLANS / "code" / self.content["code"]).absolute()
 
     def _entry(self, key: str) -> list[Any]:
         try:
@@ -131,16 +130,15 @@ class FrozenPlan:
 
 
 def freeze(plan: Plan, site: Site) -> FrozenPlan:
-    """The frozen form of a plan, in memory; `write_frozen` puts it on disk."""
-    folded = _families(plan)
-    configs = [_config_entry(settled) for settled in plan.settled]
+    """The frozen form of a plan, in memory, with the path that it will have; `write_frozen` puts it there."""
+    hints = _families(plan)
     artifacts = {
         key: [
             artifact.settled.index,
             artifact.seed,
             {role: list(keys) for role, keys in artifact.inputs},
             artifact.title,
-            {**artifact.hints, **folded.get(key, {})},
+            {**artifact.hints, **hints.get(key, {})},
         ]
         for key, artifact in plan.artifacts.items()
     }
@@ -149,23 +147,22 @@ def freeze(plan: Plan, site: Site) -> FrozenPlan:
         "scheme": SCHEME,
         "studies": [{"name": s.study.name, "spec": s.study.document.file, "report": s.report} for s in plan.studies],
         "site": {**site.model_dump(mode="json"), "results": str(plan.results)},
-        "configs": configs,
+        "configs": [_config_entry(settled) for settled in plan.settled],
         "artifacts": artifacts,
+        "code": code_digest(),
+        "commit": code_commit(),
     }
-    return FrozenPlan(content, plan.results / PLANS / "unwritten.json")
+    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+    return FrozenPlan(content, plan.results / PLANS / f"{name}.json")
 
 
-def write_frozen(plan: Plan, site: Site) -> FrozenPlan:
-    """Freeze a plan on disk with the package that its jobs will run; an existing one is left as it is."""
+def write_frozen(plan: Plan, frozen: FrozenPlan) -> None:
+    """Put a frozen plan on disk, with the reports' requests and the package that its jobs will run."""
     refuse_unpinned(plan)
+    snapshot_code(plan.results, frozen.content["code"])
     requests = {study.report: study.request().to_plain() for study in plan.studies}
-    code = snapshot_code(plan.results)
-    content = {**freeze(plan, site).content, "requests": requests, "code": code, "commit": code_commit()}
-    path = plan.results / PLANS / f"{digest(canonical_json(content))}.json"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(content))
-    return FrozenPlan(content, path)
+    frozen.path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(frozen.path, json.dumps({**frozen.content, "requests": requests}))
 
 
 def refuse_unpinned(plan: Plan) -> None:
@@ -234,31 +231,34 @@ def _sibling(plan: Plan, artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _package_files() -> Iterable[Path]:
+def _package_files() -> list[Path]:
     return sorted(p for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
 
 
-def snapshot_code(results: Path) -> str:
-    """Copy the package into the results, named by its content; returns the name."""
+def code_digest() -> str:
+    """The name of this package's content."""
     sha = hashlib.sha256()
-    files = list(_package_files())
-    for path in files:
+    for path in _package_files():
         sha.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode() + path.read_bytes())
-    name = sha.hexdigest()[:12]
+    return sha.hexdigest()[:12]
+
+
+def snapshot_code(results: Path, name: str) -> None:
+    """Copy the package into the results under the name of its content, unless it is there."""
     target = results / PLANS / "code" / name
-    if not target.is_dir():
-        scratch = target.with_name(f".{name}.{os.getpid()}")
-        for path in files:
-            copy = scratch / PACKAGE.name / path.relative_to(PACKAGE)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-        try:
-            os.replace(scratch, target)
-        except OSError:
-            shutil.rmtree(scratch, ignore_errors=True)
-            if not target.is_dir():
-                raise
-    return name
+    if target.is_dir():
+        return
+    scratch = target.with_name(f".{name}.{os.getpid()}")
+    for path in _package_files():
+        copy = scratch / PACKAGE.name / path.relative_to(PACKAGE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    try:
+        os.replace(scratch, target)
+    except OSError:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if not target.is_dir():
+            raise
 
 
 def code_commit() -> str:

@@ -211,9 +211,9 @@ class _Lowering:
 
     def _train(self, recipe: Recipe, policy: str, rows: Any, seed: int, title: str) -> str:
         if recipe.stage == "sft":
-            name = f"{self.graph.slugs[policy]}-sft-{rows.name}"
+            name = f"{self.graph.slugs[policy]}-sft-{rows.label}"
         else:
-            rewards = "-".join(term.name for term in recipe.config.reward)
+            rewards = "-".join(_initials(term.name) for term in recipe.config.reward)
             name = f"{self.graph.slugs[policy]}-{recipe.config.algorithm}-{rewards}"
         key = self.graph.add(recipe.stage, recipe.config, seed, {"policy": (policy,), "data": (rows.key,)}, title, name)
         if recipe.checkpoints:
@@ -264,7 +264,7 @@ class _Lowering:
                 continue
             own_seed = 0 if recipe.config.temperature == 0 else seed
             title = f"{where} · {measure} · seed {own_seed}"
-            name = f"{self.graph.slugs[policy][:36]}-{rows.name}-k{recipe.config.samples}"
+            name = f"{self.graph.slugs[policy][:40].rstrip('-._')}-{rows.label}-k{recipe.config.samples}"
             add = self.graph.add
             completions = add("sample", recipe.config, own_seed, {"policy": (policy,), "problems": (rows.key,)}, title, name)
             scores = add("score", self.study.spec.score, 0, {"completions": (completions,)}, title, name)
@@ -278,3 +278,9 @@ class _Lowering:
             )  # fmt: skip
             self.result.cell_units.setdefault((cell, step, measure), []).append(len(self.result.units))
             self.result.units.append(unit)
+
+
+def _initials(name: str) -> str:
+    """A reward's name, or its initials where it has several words."""
+    words = name.split("_")
+    return name if len(words) == 1 else "".join(word[0] for word in words)

@@ -117,8 +117,12 @@ def _data_row(node: DataNode, depth: int, nodes: Mapping[str, DataNode], store: 
     rows_in, rows_out = record.facts.get("rows_in"), record.facts.get("rows_out")
     total = sum(rows_in) if isinstance(rows_in, list) else rows_in
     dropped = record.facts.get("dropped") or {}
-    reasons = {str(reason): int(count) for reason, count in dropped.items()} if isinstance(dropped, Mapping) else {}
-    return DataRow(node, depth, sources, total, rows_out, dict(sorted(reasons.items(), key=lambda r: (-r[1], r[0]))))
+    reasons = (
+        {str(reason): int(count) for reason, count in dropped.items()} if isinstance(dropped, Mapping) else {}
+    )
+    return DataRow(
+        node, depth, sources, total, rows_out, dict(sorted(reasons.items(), key=lambda r: (-r[1], r[0])))
+    )
 
 
 def link_record(record: Record, out_dir: Path) -> str:
@@ -140,7 +144,10 @@ def describe_environment(found: Sequence[Record]) -> list[tuple[str, str]]:
     finished = [str(r.provenance["finished"]) for r in found if r.provenance.get("finished")]
     return [
         ("code commit", distinct(r.provenance.get("commit") for r in found)),
-        ("packages", ", ".join(f"{n} {'/'.join(sorted(v))}" for n, v in sorted(packages.items())) or "not recorded"),
+        (
+            "packages",
+            ", ".join(f"{n} {'/'.join(sorted(v))}" for n, v in sorted(packages.items())) or "not recorded",
+        ),
         ("hosts", distinct(r.provenance.get("host") for r in found)),
         ("seeds", distinct(r.seed for r in found)),
         ("made between", f"{min(started, default='?')} and {max(finished, default='?')}"),

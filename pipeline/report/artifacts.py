@@ -109,7 +109,9 @@ class Store:
         try:
             return pl.read_parquet(record.folder / name)
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(f"{record.folder / name}: not readable: {error}", "Run `studyc verify`.") from None
+            raise InputError(
+                f"{record.folder / name}: not readable: {error}", "Run `studyc verify`."
+            ) from None
 
     def missing(self, unit: Unit, analysis: str | None = None) -> list[str]:
         """Which artifacts a metric of this unit still lacks."""
@@ -133,7 +135,9 @@ class Store:
         )
         if analysis:
             extra = self.read_table(unit.analyses[analysis], "measures.parquet")
-            extra = extra.rename({c: f"{analysis}.{c}" for c in extra.columns if c not in ("problem_id", "sample_index")})
+            extra = extra.rename(
+                {c: f"{analysis}.{c}" for c in extra.columns if c not in ("problem_id", "sample_index")}
+            )
             table = table.join(extra, on=["problem_id", "sample_index"], how="left")
         names = [
             name

@@ -20,7 +20,7 @@ from pipeline.report.artifacts import Store
 from pipeline.report.evidence import gather_claim
 from pipeline.report.figures import draw_checkpoint_figure, draw_level_figures
 from pipeline.report.forest import view_claim
-from pipeline.report.metrics import format_value, parse_metric
+from pipeline.report.metrics import format_value
 from pipeline.report.request import Request
 from pipeline.report.responses import pick_responses
 from pipeline.report.summaries import Summaries, list_metrics, number_units
@@ -44,7 +44,8 @@ def build(request: Request, results_root: Path, out_dir: Path) -> Built:
     metrics = list_metrics(request, store)
     numbers = number_units(request, metrics, store)
     summaries = Summaries(request, metrics, store, numbers)
-    verdicts = [decide_claim(c, gather_claim(c, parse_metric(c.metric), request, store)) for c in request.claims]
+    by_name = {metric.name: metric for metric in metrics}
+    verdicts = [decide_claim(c, gather_claim(c, by_name[c.metric], request, store)) for c in request.claims]
     missing, n_artifacts = account.list_missing(request, store)
     out_dir.mkdir(parents=True, exist_ok=True)
     context = {
@@ -65,15 +66,17 @@ def _describe_results(
 ) -> dict[str, Any]:
     """What the page says about the measurements."""
     pairs = zip(request.claims, verdicts, strict=True)
+    by_name = {metric.name: metric for metric in summaries.metrics}
     checkpoints = draw_checkpoint_figure(summaries)
     return {
         "request": request,
-        "claims": [view_claim(claim, verdict, parse_metric(claim.metric)) for claim, verdict in pairs],
+        "claims": [view_claim(claim, verdict, by_name[claim.metric]) for claim, verdict in pairs],
         "tally": Counter(verdict.status for verdict in verdicts),
         "figures": [*draw_level_figures(summaries), *([checkpoints] if checkpoints else [])],
         "training": draw_training_figures(request, store),
         "metrics": summaries.metrics,
-        "rows": tabulate_cells(summaries),
+        "final_rows": tabulate_cells(summaries, summaries.final_groups(), summaries.measures_and_mean[:1]),
+        "rows": tabulate_cells(summaries, summaries.groups, summaries.measures_and_mean),
         "published": compare_published(summaries),
         "responses": pick_responses(request, store),
         "n_cells": len({group[0] for group in summaries.groups}),

@@ -18,6 +18,7 @@ from pipeline.report.request import CompiledClaim, Part, Request, Unit
 from pipeline.stats import Array, EmptySideError, Panel, Side
 
 CellKey = tuple[tuple[str, str], ...]
+Table = tuple[tuple[str, ...], Array]
 
 
 def name_unit(unit: Unit) -> str:
@@ -57,6 +58,10 @@ def make_side(units: Sequence[Unit], metric: Metric, store: Store, trained: Iter
     for unit in units:
         by_measure.setdefault(unit.measure, []).append(unit)
     replicates = _shared_replicates(units)
+    if not replicates:
+        raise EmptySideError(
+            "no replicate has every cell and measure", "Finish the measurements of one replicate."
+        )
     panels = tuple(_panel(measure, group, replicates, metric, store) for measure, group in by_measure.items())
     known = set(trained)
     first = store.means(units[0], metric.analysis)
@@ -97,21 +102,37 @@ def _panel(
         fixed = _is_fixed(cell)
         groups = [cell if fixed else [u for u in cell if u.replicate == r] for r in replicates]
         rows.append([_pool(group, metric, store) for group in groups])
-    problems = sorted(set.intersection(*(set(values) for row in rows for values in row)))
-    blocks = np.array([[[values[p] for p in problems] for values in row] for row in rows])
-    values = linearise_ratio(blocks.mean(axis=0)) if metric.name == "token_efficiency" else blocks.mean(axis=0)
-    return Panel(measure, tuple(problems), values)
+    problems, blocks = _align([table for row in rows for table in row])
+    values = blocks.reshape(len(rows), len(replicates), -1).mean(axis=0)
+    whole = ~np.isnan(values).any(axis=0)
+    values = values[:, whole]
+    kept = tuple(problem for problem, is_whole in zip(problems, whole, strict=True) if is_whole)
+    return Panel(
+        measure, kept, linearise_ratio(values) if metric.name == "token_efficiency" and kept else values
+    )
 
 
-def _pool(units: Sequence[Unit], metric: Metric, store: Store) -> dict[str, complex]:
-    """Problem → the mean over all samples of these units of one policy; a scores artifact counts once."""
-    total: dict[str, complex] = {}
-    weight: dict[str, float] = {}
-    for unit in {unit.scores: unit for unit in units}.values():
-        means = store.means(unit, metric.analysis)
-        values: Array = metric.per_problem(means)
-        for problem, value, samples in zip(means.problems, values, means.samples, strict=True):
-            if not np.isnan(value):
-                total[problem] = total.get(problem, 0.0) + value * samples
-                weight[problem] = weight.get(problem, 0.0) + samples
-    return {problem: total[problem] / weight[problem] for problem in total}
+def _pool(units: Sequence[Unit], metric: Metric, store: Store) -> Table:
+    """The mean per problem over all samples of these units of one policy; a scores artifact counts once."""
+    found = [store.means(unit, metric.analysis) for unit in {unit.scores: unit for unit in units}.values()]
+    problems, values = _align([(means.problems, metric.per_problem(means)) for means in found])
+    _, weights = _align([(means.problems, means.samples.astype(float)) for means in found])
+    weights = np.where(np.isnan(values) | np.isnan(weights), 0.0, weights)
+    total = weights.sum(axis=0)
+    means = np.where(weights > 0, values, 0.0) * weights
+    return problems, np.where(total > 0, means.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
+
+
+def _align(tables: Sequence[Table]) -> tuple[tuple[str, ...], Array]:
+    """Values by (table, problem) on the union of the problems, NaN where a table lacks one."""
+    first = tables[0][0]
+    if all(problems == first for problems, _ in tables):
+        return first, np.array([values for _, values in tables])
+    union = sorted(set().union(*(problems for problems, _ in tables)))
+    place = {problem: i for i, problem in enumerate(union)}
+    block = np.full(
+        (len(tables), len(union)), np.nan, dtype=np.result_type(*(values for _, values in tables))
+    )
+    for row, (problems, values) in zip(block, tables, strict=True):
+        row[[place[problem] for problem in problems]] = values
+    return tuple(union), block

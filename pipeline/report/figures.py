@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
@@ -17,25 +18,31 @@ Panels = tuple[tuple[str, Markup], ...]
 
 
 def draw_level_figures(summaries: Summaries) -> list[Figure]:
-    """One figure per factor of which some line has two finished levels."""
-    return [f for factor in summaries.request.factors if (f := _draw_factor(factor, summaries)) is not None]
+    """One figure per factor of which some line has two finished levels; the subject (declared first) last."""
+    subject, *treatments = summaries.request.factors
+    drawn = (_draw_factor(factor, summaries) for factor in (*treatments, subject))
+    return [figure for figure in drawn if figure is not None]
 
 
 def _draw_factor(factor: str, summaries: Summaries) -> Figure | None:
     groups = [g for g in summaries.final_groups() if _any(summaries, g)]
-    levels = tuple(lv for lv in summaries.request.factors[factor] if any(dict(c).get(factor) == lv for c, _ in groups))
-    rests = [_without(dict(cell), factor) for cell, _ in groups]
-    if len(levels) < 2 or len({tuple(r.items()) for r in rests}) == len(rests):
+    levels = tuple(
+        lv for lv in summaries.request.factors[factor] if any(dict(c).get(factor) == lv for c, _ in groups)
+    )
+    counts = Counter(tuple(_without(dict(cell), factor).items()) for cell, _ in groups)
+    rests = [dict(rest) for rest, count in counts.items() if count > 1]
+    if len(levels) < 2 or not rests:
         return None
     encoding = Encoding.choose(rests, summaries.request)
 
     def lines_of(measure: str, metric: Metric) -> dict[str, list[Line]]:
         facets: dict[str, list[Line]] = {}
-        for key in {tuple(r.items()): r for r in rests}.values():
+        for key in rests:
             found = [
                 (float(levels.index(dict(g[0])[factor])), s)
                 for g in groups
-                if _without(dict(g[0]), factor) == key and (s := summaries.get(g, measure, metric)) is not None
+                if _without(dict(g[0]), factor) == key
+                and (s := summaries.get(g, measure, metric)) is not None
             ]
             lines = facets.setdefault(encoding.facet_of(key), [])
             lines.append(_line(encoding, key, found))
@@ -45,6 +52,7 @@ def _draw_factor(factor: str, summaries: Summaries) -> Figure | None:
     main, more = _lay_out(lines_of, summaries, levels, x_label=factor)
     marks = (LegendEntry("the paper's number", "diamond"),) if _has_marks(summaries) else ()
     caption = f"Each metric against the levels of {factor}; bars are 95 % intervals."
+    caption += _left_out(summaries, more)
     return Figure(f"By {factor}", caption, main, (*encoding.legend(rests), *marks), more)
 
 
@@ -61,13 +69,25 @@ def draw_checkpoint_figure(summaries: Summaries) -> Figure | None:
         facets: dict[str, list[Line]] = {}
         for cell in cells:
             found = [
-                (float(g[1] or 0), s) for g in groups if g[0] == cell and (s := summaries.get(g, measure, metric))
+                (float(g[1] or 0), s)
+                for g in groups
+                if g[0] == cell and (s := summaries.get(g, measure, metric))
             ]
             facets.setdefault(encoding.facet_of(dict(cell)), []).append(_line(encoding, dict(cell), found))
         return facets
 
     main, more = _lay_out(lines_of, summaries, (), x_label="RL step")
-    return Figure("Along RL training", "Checkpoints measured like the cells above.", main, encoding.legend(keys), more)
+    caption = "Checkpoints, measured like the cells above." + _left_out(summaries, more)
+    return Figure("Along RL training", caption, main, encoding.legend(keys), more)
+
+
+def _left_out(summaries: Summaries, more: Sequence[object]) -> str:
+    is_silent = len(summaries.measures) > 1 and not more
+    return (
+        " The panels of single measures are left out, being too many; numbers.csv has their values."
+        if is_silent
+        else ""
+    )
 
 
 def _lay_out(
@@ -84,9 +104,15 @@ def _lay_out(
     def panels_of(measure: str) -> Panels:
         panels: list[tuple[str, Markup]] = []
         for metric in shown:
-            facets = {name: [ln for ln in lines if ln.points] for name, lines in lines_of(measure, metric).items()}
+            facets = {
+                name: [ln for ln in lines if ln.points] for name, lines in lines_of(measure, metric).items()
+            }
             facets = {name: lines for name, lines in facets.items() if lines}
-            y_range = find_range([ln for lines in facets.values() for ln in lines], floor=0.0 if metric.unit != "number" else None)
+            y_range = find_range(
+                [ln for lines in facets.values() for ln in lines],
+                floor=None if metric.unit == "number" else 0.0,
+                ceiling=1.0 if metric.unit == "share" else None,
+            )
             for name, lines in facets.items():
                 title = " · ".join(filter(None, (metric.label, name, measure)))
                 panels.append((title, draw_panel(_frame(title, metric, x_names, x_label, y_range), lines)))
@@ -99,7 +125,9 @@ def _lay_out(
     return main, tuple((m, p) for m, p in more if p)
 
 
-def _frame(title: str, metric: Metric, x_names: tuple[str, ...], x_label: str, y_range: tuple[float, float]) -> PanelFrame:
+def _frame(
+    title: str, metric: Metric, x_names: tuple[str, ...], x_label: str, y_range: tuple[float, float]
+) -> PanelFrame:
     def words(value: float) -> str:
         if metric.unit == "share":
             return f"{100 * value:.3g} %".replace("-", "−")
@@ -117,7 +145,9 @@ def describe_summary(summary: Summary) -> str:
     """A point in words, for hovering."""
     unit = summary.metric.unit
     low, high = summary.interval
-    levels = " · ".join(summary.cell.values()) + (f" · step {summary.step}" if summary.step is not None else "")
+    levels = " · ".join(summary.cell.values()) + (
+        f" · step {summary.step}" if summary.step is not None else ""
+    )
     return (
         f"{levels}\n{summary.measure}: {summary.metric.label} {format_value(summary.estimate.value, unit)}"
         f" [{format_value(low, unit)}, {format_value(high, unit)}]\n"
@@ -126,7 +156,13 @@ def describe_summary(summary: Summary) -> str:
 
 
 def _published_line(
-    encoding: Encoding, key: Levels, factor: str, levels: tuple[str, ...], measure: str, metric: Metric, summaries: Summaries
+    encoding: Encoding,
+    key: Levels,
+    factor: str,
+    levels: tuple[str, ...],
+    measure: str,
+    metric: Metric,
+    summaries: Summaries,
 ) -> Line:
     points = []
     for number in summaries.request.published:
@@ -140,15 +176,24 @@ def _published_line(
     return Line("", encoding.colour_of(key), tuple(points), is_marks=True)
 
 
-def match_published(number: Published, summaries: Summaries) -> list[tuple[tuple[tuple[str, str], ...], int | None]]:
+def match_published(
+    number: Published, summaries: Summaries
+) -> list[tuple[tuple[tuple[str, str], ...], int | None]]:
     """The cells (at their end, or at the step that it names) that a published number speaks about."""
-    groups = summaries.final_groups() if number.step is None else [g for g in summaries.groups if g[1] == number.step]
+    groups = (
+        summaries.final_groups()
+        if number.step is None
+        else [g for g in summaries.groups if g[1] == number.step]
+    )
     return [g for g in groups if all(dict(g[0]).get(f) == level for f, level in number.cell.items())]
 
 
 def _has_marks(summaries: Summaries) -> bool:
     shown = ("accuracy", "tokens", *(claim.metric for claim in summaries.request.claims))
-    return any(len(match_published(n, summaries)) == 1 and n.metric in shown and n.step is None for n in summaries.request.published)
+    return any(
+        len(match_published(n, summaries)) == 1 and n.metric in shown and n.step is None
+        for n in summaries.request.published
+    )
 
 
 def _is_claimed(summaries: Summaries, metric: Metric) -> bool:

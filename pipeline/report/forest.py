@@ -30,6 +30,7 @@ class PartView:
     scope: str
     note: str
     details: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,26 @@ def view_claim(claim: CompiledClaim, verdict: ClaimVerdict, metric: Metric) -> C
     words = {"difference": "difference in", "ratio": "ratio of", "level": ""}[kind]
     axis = (_words(span[0], kind, metric.unit), _words(span[1], kind, metric.unit))
     return ClaimView(
-        claim.name, claim.text, verdict.status, metric.label, claim.published or "", axis,
-        f"{words} {metric.label}".strip(), parts,
+        claim.name,
+        claim.text,
+        verdict.status,
+        metric.label,
+        claim.published or "",
+        axis,
+        f"{words} {metric.label}".strip(),
+        parts,
     )
 
 
 def _scale(part: Part, verdict: Verdict) -> _Scale | None:
     if verdict.effect is None or verdict.interval is None or verdict.decisive is None:
         return None
-    if verdict.ratio is not None and verdict.decisive_ratio is not None and not part.by and math.isfinite(verdict.ratio[0]):
+    if (
+        verdict.ratio is not None
+        and verdict.decisive_ratio is not None
+        and not part.by
+        and math.isfinite(verdict.ratio[0])
+    ):
         return _Scale(verdict.ratio[0], verdict.ratio[1:], verdict.decisive_ratio, part.times or 1.0, "ratio")
     shift = part.value or 0.0
     low, high = verdict.interval
@@ -90,7 +102,9 @@ def _scale(part: Part, verdict: Verdict) -> _Scale | None:
 
 def _span(scales: Sequence[_Scale]) -> tuple[float, float]:
     """The common axis: all intervals and thresholds, and zero (or one) for contrasts, with a margin."""
-    values = [v for s in scales for v in (s.centre, *s.interval, *s.decisive, s.threshold) if math.isfinite(v)]
+    values = [
+        v for s in scales for v in (s.centre, *s.interval, *s.decisive, s.threshold) if math.isfinite(v)
+    ]
     values += [0.0 if s.kind == "difference" else 1.0 for s in scales if s.kind != "level"]
     low, high = min(values, default=-1.0), max(values, default=1.0)
     margin = 0.06 * (high - low) or 0.5
@@ -103,20 +117,48 @@ def _words(value: float, kind: str, unit: UnitKind) -> str:
     return format_value(value, unit, signed=kind == "difference")
 
 
-def _view_part(part: Part, verdict: Verdict, scale: _Scale | None, span: tuple[float, float], metric: Metric) -> PartView:
+def _view_part(
+    part: Part, verdict: Verdict, scale: _Scale | None, span: tuple[float, float], metric: Metric
+) -> PartView:
     if scale is None:
-        return PartView(part.label, verdict.status, Markup(""), "", "", _claimed(part, metric), "", "", verdict.note, ())
+        return PartView(
+            part.label,
+            verdict.status,
+            Markup(""),
+            "",
+            "",
+            _claimed(part, metric),
+            "",
+            "",
+            verdict.note,
+            (),
+            verdict.missing,
+        )
     effect = _words(scale.centre, scale.kind, metric.unit)
     interval = f"[{_words(scale.interval[0], scale.kind, metric.unit)}, {_words(scale.interval[1], scale.kind, metric.unit)}]"
     words = f"{part.label}: {effect} {interval}, claimed {_claimed(part, metric)}: {verdict.status}"
     strip = draw_strip(
-        centre=scale.centre, interval=scale.interval, decisive=scale.decisive, threshold=scale.threshold,
-        claims_larger=part.claims_larger, span=span, status=verdict.status, words=words,
+        centre=scale.centre,
+        interval=scale.interval,
+        decisive=scale.decisive,
+        threshold=scale.threshold,
+        claims_larger=part.claims_larger,
+        span=span,
+        status=verdict.status,
+        words=words,
     )
     size = f"{verdict.n_problems:,} problems × {verdict.n_replicates} replicate{'s' * (verdict.n_replicates != 1)}"
     return PartView(
-        part.label, verdict.status, strip, effect, interval, _claimed(part, metric), size, verdict.scope,
-        verdict.note, _details(part, verdict, scale, metric),
+        part.label,
+        verdict.status,
+        strip,
+        effect,
+        interval,
+        _claimed(part, metric),
+        size,
+        verdict.scope,
+        verdict.note,
+        _details(part, verdict, scale, metric),
     )
 
 
@@ -127,7 +169,9 @@ def _claimed(part: Part, metric: Metric) -> str:
         return f"{sign} ×{part.times:g}"
     if part.value is not None:
         return f"{sign} {format_value(part.value + part.threshold, metric.unit)}"
-    return f"{sign} {format_value(part.threshold, metric.unit, signed=part.threshold != 0)}"
+    return (
+        f"{sign} {format_value(part.threshold, metric.unit, signed=True)}" if part.threshold else f"{sign} 0"
+    )
 
 
 def _details(part: Part, verdict: Verdict, scale: _Scale, metric: Metric) -> tuple[tuple[str, str], ...]:
@@ -139,8 +183,14 @@ def _details(part: Part, verdict: Verdict, scale: _Scale, metric: Metric) -> tup
     times = "" if part.times is None else f"{part.times:g}·"
     contrast = f"left − {times}right" if part.value is None else f"left − {format_value(part.value, unit)}"
     rows += [
-        (contrast, f"{format_value(verdict.effect or 0.0, unit, signed=True)}, claimed {SIGNS[part.kind]} {format_value(part.threshold, unit, signed=True)}"),
-        ("decided at", f"{100 * verdict.level:.4g} % (Holm), interval [{format_value(low, unit, signed=True)}, {format_value(high, unit, signed=True)}]"),
+        (
+            contrast,
+            f"{format_value(verdict.effect or 0.0, unit, signed=True)}, claimed {SIGNS[part.kind]} {format_value(part.threshold, unit, signed=True)}",
+        ),
+        (
+            "decided at",
+            f"{100 * verdict.level:.4g} % (Holm), interval [{format_value(low, unit, signed=True)}, {format_value(high, unit, signed=True)}]",
+        ),
         ("p of the threshold", "< 0.0001" if verdict.p_value < 1e-4 else f"{verdict.p_value:.4f}"),
         ("degrees of freedom", "∞" if verdict.df is None else f"{verdict.df:.1f}"),
     ]

@@ -61,15 +61,19 @@ class Encoding:
         return " · ".join(key.get(f, "–") for f in self.facets)
 
     def label_of(self, key: Levels) -> str:
-        """The levels that tell this line from the others of its panel."""
-        names = [f for f in ((self.colour,) if self.colour else ()) + self.dashes if f in key]
-        return " · ".join(key[f] if key[f] not in NEUTRAL else f"{f}: {key[f]}" for f in names)
+        """The words at the line's end: the level of its colour if it is solid, of its dash if not."""
+        names = self.dashes if self.dash_of(key) else (self.colour,) if self.colour else ()
+        return " · ".join(key[f] if key[f] not in NEUTRAL else f"{f}: {key[f]}" for f in names if f in key)
 
     def colour_of(self, key: Levels) -> str:
         return colour_class(self.request, self.colour, key.get(self.colour, "")) if self.colour else "s0"
 
     def dash_of(self, key: Levels) -> int:
-        levels = [self.request.factors[f].index(key[f]) for f in self.dashes if key.get(f) in self.request.factors[f]]
+        levels = [
+            self.request.factors[f].index(key[f])
+            for f in self.dashes
+            if key.get(f) in self.request.factors[f]
+        ]
         return sum(levels) % 4
 
     def legend(self, keys: Iterable[Levels]) -> tuple[LegendEntry, ...]:
@@ -77,7 +81,9 @@ class Encoding:
         seen = list(keys)
         for level in self.request.factors[self.colour] if self.colour else ():
             if any(key.get(self.colour) == level for key in seen):
-                entries[LegendEntry(f"{self.colour}: {level}", colour_class(self.request, self.colour, level))] = None
+                entries[
+                    LegendEntry(f"{self.colour}: {level}", colour_class(self.request, self.colour, level))
+                ] = None
         for factor in self.dashes:
             for i, level in enumerate(self.request.factors[factor]):
                 if any(key.get(factor) == level for key in seen):

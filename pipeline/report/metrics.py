@@ -35,13 +35,17 @@ class Metric:
         if self.name.startswith("pass@"):
             k = int(self.name[5:])
             rights = np.rint(means.columns["correct"] * means.samples).astype(int)
-            return np.array([pass_at_k(int(n), int(c), k) for n, c in zip(means.samples, rights, strict=True)])
+            return np.array(
+                [pass_at_k(int(n), int(c), k) for n, c in zip(means.samples, rights, strict=True)]
+            )
         if self.name == "token_efficiency":
             return means.columns["correct"] + 1j * means.columns["tokens"]
         try:
             return means.columns[self.name]
         except KeyError:
-            raise InputError(f"the metric {self.name!r} has no column", suggest(self.name, means.columns)) from None
+            raise InputError(
+                f"the metric {self.name!r} has no column", suggest(self.name, means.columns)
+            ) from None
 
     def is_share(self, means: Means) -> bool:
         """Whether the values are shares between 0 and 1."""

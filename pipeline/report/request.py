@@ -77,10 +77,13 @@ class Part(_Strict):
 
     def __post_init__(self) -> None:
         if not self.left:
-            raise InputError(f"claim part {self.label!r} is about no measurement", "Give it at least one unit on the left.")
+            raise InputError(
+                f"claim part {self.label!r} is about no measurement", "Give it at least one unit on the left."
+            )
         if bool(self.right) == (self.value is not None):
             raise InputError(
-                f"claim part {self.label!r} needs exactly one of other units and a value", "Give `right` or `value`."
+                f"claim part {self.label!r} needs exactly one of other units and a value",
+                "Give `right` or `value`.",
             )
 
     @property
@@ -91,7 +94,7 @@ class Part(_Strict):
     @property
     def threshold(self) -> float:
         """What the effect a − times·b (or a − value) is compared with."""
-        return self.by if self.claims_larger else -self.by
+        return self.by if self.claims_larger else 0.0 - self.by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +162,8 @@ class Request(_Strict):
         except ValidationError as error:
             lines = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
             raise InputError(
-                "the report's request does not fit:\n" + "\n".join(lines), "Compile the study again: studyc plan SPEC."
+                "the report's request does not fit:\n" + "\n".join(lines),
+                "Compile the study again: studyc plan SPEC.",
             ) from None
 
 

@@ -7,7 +7,7 @@ over measures is taken only over replicates for which every measure is there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.report.artifacts import Store
 from pipeline.report.evidence import CellKey, cell_key, make_side
@@ -54,10 +54,20 @@ def list_metrics(request: Request, store: Store) -> list[Metric]:
     """accuracy, tokens and truncated; then the claims' metrics; then every column of the finished analyses."""
     names = [*ALWAYS, *(claim.metric for claim in request.claims), *(p.metric for p in request.published)]
     for analysis in dict.fromkeys(name for unit in request.units for name in unit.analyses):
-        done = next((u for u in request.units if analysis in u.analyses and not store.missing(u, analysis)), None)
+        done = next(
+            (u for u in request.units if analysis in u.analyses and not store.missing(u, analysis)), None
+        )
         means = store.means(done, analysis) if done else None
         names += [column for column in (means.columns if means else ()) if column.startswith(f"{analysis}.")]
-    return [parse_metric(name) for name in dict.fromkeys(names)]
+    return [resolve_metric(name, request, store) for name in dict.fromkeys(names)]
+
+
+def resolve_metric(name: str, request: Request, store: Store) -> Metric:
+    """The metric of a name; a share where its column is found to hold yes and no."""
+    metric = parse_metric(name)
+    units = (u for u in request.units if metric.analysis in u.analyses and is_measured(u, metric, store))
+    means = store.means(first, metric.analysis) if metric.analysis and (first := next(units, None)) else None
+    return replace(metric, unit="share") if means is not None and name in means.shares else metric
 
 
 def is_measured(unit: Unit, metric: Metric, store: Store) -> bool:
@@ -86,7 +96,9 @@ def number_units(request: Request, metrics: Sequence[Metric], store: Store) -> l
 class Summaries:
     """All cell summaries of a report, found by cell, step, measure and metric."""
 
-    def __init__(self, request: Request, metrics: Sequence[Metric], store: Store, numbers: Sequence[Number]) -> None:
+    def __init__(
+        self, request: Request, metrics: Sequence[Metric], store: Store, numbers: Sequence[Number]
+    ) -> None:
         self.request = request
         self.metrics = tuple(metrics)
         self.measures = tuple(dict.fromkeys(unit.measure for unit in request.units))
@@ -106,7 +118,10 @@ class Summaries:
     @property
     def groups(self) -> list[tuple[CellKey, int | None]]:
         """Every cell with its checkpoints, in the order of the factors' levels."""
-        return sorted(self._groups, key=lambda key: ([self._place(*pair) for pair in key[0]], key[1] is None, key[1] or 0))
+        return sorted(
+            self._groups,
+            key=lambda key: ([self._place(*pair) for pair in key[0]], key[1] is None, key[1] or 0),
+        )
 
     def _place(self, factor: str, level: str) -> int:
         levels = self.request.factors.get(factor, ())
@@ -134,7 +149,11 @@ class Summaries:
         planned = self.units_of(group, measure)
         done = [u for u in planned if is_measured(u, metric, self._store)]
         if measure == ALL_MEASURES:
-            whole = [r for r in {u.replicate for u in done} if len({u.measure for u in done if u.replicate == r}) == len(self.measures)]
+            whole = [
+                r
+                for r in {u.replicate for u in done}
+                if len({u.measure for u in done if u.replicate == r}) == len(self.measures)
+            ]
             done = [u for u in done if u.replicate in whole]
         try:
             side = make_side(done, metric, self._store, self._trained) if done else None
@@ -147,4 +166,13 @@ class Summaries:
             if (id(unit), metric.name) in self._single:
                 values.setdefault(unit.replicate, []).append(self._single[id(unit), metric.name])
         replicates = tuple((r, sum(v) / len(v)) for r, v in sorted(values.items()))
-        return Summary(dict(group[0]), group[1], measure, metric, estimate_mean(side), replicates, tuple(done), len(planned))
+        return Summary(
+            dict(group[0]),
+            group[1],
+            measure,
+            metric,
+            estimate_mean(side),
+            replicates,
+            tuple(done),
+            len(planned),
+        )

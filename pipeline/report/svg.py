@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 420, 236
 TOP, BOTTOM, LEFT = 14, 42, 52
-CHARACTER_WIDTH = 6.1
+CHARACTER_WIDTH = 6.4
 DASHES = ("", "5 3", "1.5 3", "8 3 2 3")
 
 
@@ -70,7 +70,9 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
-def find_range(lines: Sequence[Line], *, floor: float | None = None, ceiling: float | None = None) -> tuple[float, float]:
+def find_range(
+    lines: Sequence[Line], *, floor: float | None = None, ceiling: float | None = None
+) -> tuple[float, float]:
     """The y values that the lines and their intervals span; from zero where that costs little resolution."""
     values = [v for line in lines for p in line.points for v in (p.y, p.low, p.high) if v is not None]
     values = [v for v in values if math.isfinite(v)]
@@ -81,18 +83,22 @@ def find_range(lines: Sequence[Line], *, floor: float | None = None, ceiling: fl
         low = 0.0
     margin = 0.04 * (high - low)
     low = low - margin if low else low
-    return (max(low, floor) if floor is not None else low), (min(high + margin, ceiling) if ceiling is not None else high + margin)
+    return (max(low, floor) if floor is not None else low), (
+        min(high + margin, ceiling) if ceiling is not None else high + margin
+    )
 
 
 def draw_panel(frame: PanelFrame, lines: Sequence[Line]) -> Markup:
     """One panel: axis, light grid, lines with intervals, labels at their right ends."""
-    drawn = [line for line in lines if line.points]
+    drawn = sorted((line for line in lines if line.points), key=lambda line: not line.is_thin)
     ticks = nice_ticks(*(frame.y_range or find_range(drawn)))
     labels = [_shorten(line.label) for line in drawn if line.label and not line.is_thin]
-    right = 14 + CHARACTER_WIDTH * max((len(label) for label in labels), default=0)
+    right = 18 + CHARACTER_WIDTH * max((len(label) for label in labels), default=0)
     bottom = HEIGHT - BOTTOM
     xs = [p.x for line in drawn for p in line.points]
-    x_low, x_high = (-0.3, len(frame.x_names) - 0.7) if frame.x_names else (min(xs, default=0), max(xs, default=1))
+    x_low, x_high = (
+        (-0.3, len(frame.x_names) - 0.7) if frame.x_names else (min(xs, default=0), max(xs, default=1))
+    )
 
     def at_x(x: float) -> float:
         return LEFT + 4 + (x - x_low) / ((x_high - x_low) or 1) * (WIDTH - LEFT - 8 - right)
@@ -101,10 +107,17 @@ def draw_panel(frame: PanelFrame, lines: Sequence[Line]) -> Markup:
         return bottom - (y - ticks[0]) / ((ticks[-1] - ticks[0]) or 1) * (bottom - TOP)
 
     body = [_draw_y_axis(ticks, at_y, frame.format_y, WIDTH - right)]
-    body.append(_draw_x_axis(frame, at_x, (x_low, x_high), bottom))
-    body += [_draw_reference(at_y(y), words, WIDTH - right) for y, words in frame.references if ticks[0] <= y <= ticks[-1]]
+    body.append(_draw_x_axis(frame, drawn, at_x, (x_low, x_high), bottom))
+    body += [
+        _draw_reference(at_y(y), words, WIDTH - right)
+        for y, words in frame.references
+        if ticks[0] <= y <= ticks[-1]
+    ]
     solid = [line for line in drawn if not line.is_marks]
-    body += [_draw_line(line, at_x, at_y, _dodge(i, len(solid), bool(frame.x_names))) for i, line in enumerate(solid)]
+    body += [
+        _draw_line(line, at_x, at_y, _dodge(i, len(solid), bool(frame.x_names)))
+        for i, line in enumerate(solid)
+    ]
     body += [_draw_marks(line, at_x, at_y) for line in drawn if line.is_marks]
     body.append(_draw_end_labels(drawn, at_x, at_y, bottom))
     return Markup(
@@ -116,36 +129,60 @@ def _dodge(index: int, count: int, is_categorical: bool) -> float:
     return 0.0 if not is_categorical or count < 2 else (index - (count - 1) / 2) * min(5.0, 24 / count)
 
 
-def _draw_y_axis(ticks: Sequence[float], at_y: Callable[[float], float], words: Callable[[float], str], right: float) -> Markup:
-    part = Markup('<line class="grid" x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}"/><text class="tick" x="{3}" y="{4:.1f}" text-anchor="end">{5}</text>')
-    return Markup("").join(part.format(LEFT, right, at_y(t), LEFT - 6, at_y(t) + 3.5, words(t)) for t in ticks)
+def _draw_y_axis(
+    ticks: Sequence[float], at_y: Callable[[float], float], words: Callable[[float], str], right: float
+) -> Markup:
+    part = Markup(
+        '<line class="grid" x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}"/><text class="tick" x="{3}" y="{4:.1f}" text-anchor="end">{5}</text>'
+    )
+    return Markup("").join(
+        part.format(LEFT, right, at_y(t), LEFT - 6, at_y(t) + 3.5, words(t)) for t in ticks
+    )
 
 
-def _draw_x_axis(frame: PanelFrame, at_x: Callable[[float], float], span: tuple[float, float], bottom: float) -> Markup:
+def _draw_x_axis(
+    frame: PanelFrame,
+    lines: Sequence[Line],
+    at_x: Callable[[float], float],
+    span: tuple[float, float],
+    bottom: float,
+) -> Markup:
     if frame.x_names:
         places = [(at_x(i), name) for i, name in enumerate(frame.x_names)]
     else:
-        inside = [t for t in nice_ticks(*span) if span[0] <= t <= span[1]]
+        steps = sorted({p.x for line in lines for p in line.points})
+        inside = steps if len(steps) <= 6 else [t for t in nice_ticks(*span) if span[0] <= t <= span[1]]
         places = [(at_x(t), f"{t:,.10g}") for t in inside]
     room = (places[-1][0] - places[0][0]) / max(len(places) - 1, 1) if places else 0
     widest = max((len(name) for _, name in places), default=0) * CHARACTER_WIDTH
-    limit = 99 if widest <= room or len(places) < 2 else max(int(room * (2 if len(places) > 2 else 1) / CHARACTER_WIDTH) - 1, 4)
+    limit = (
+        99
+        if widest <= room or len(places) < 2
+        else max(int(room * (2 if len(places) > 2 else 1) / CHARACTER_WIDTH) - 1, 4)
+    )
     parts = []
     for i, (x, name) in enumerate(places):
         drop = 15 if widest <= room or i % 2 == 0 else 28
         parts.append(
-            Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}<title>{}</title></text>').format(
-                x, bottom + drop, _shorten(name, limit), name
-            )
+            Markup(
+                '<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}<title>{}</title></text>'
+            ).format(x, bottom + drop, _shorten(name, limit), name)
         )
     if frame.x_label:
-        parts.append(Markup('<text class="axis" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-            (at_x(span[0]) + at_x(span[1])) / 2, HEIGHT - 3, frame.x_label))
+        parts.append(
+            Markup('<text class="axis" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
+                (at_x(span[0]) + at_x(span[1])) / 2,
+                bottom + (30 if widest <= room or len(places) < 2 else 40),
+                frame.x_label,
+            )
+        )
     return Markup("").join(parts)
 
 
 def _draw_reference(y: float, words: str, right: float) -> Markup:
-    return Markup('<line class="reference" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"><title>{}</title></line>').format(LEFT, right, y, y, words)
+    return Markup(
+        '<line class="reference" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"><title>{}</title></line>'
+    ).format(LEFT, right, y, y, words)
 
 
 def _draw_marks(line: Line, at_x: Callable[[float], float], at_y: Callable[[float], float]) -> Markup:
@@ -153,41 +190,79 @@ def _draw_marks(line: Line, at_x: Callable[[float], float], at_y: Callable[[floa
     return Markup("").join(part.format(line.colour, at_x(p.x), at_y(p.y) - 5, p.words) for p in line.points)
 
 
-def _draw_line(line: Line, at_x: Callable[[float], float], at_y: Callable[[float], float], shift: float) -> Markup:
+def _draw_line(
+    line: Line, at_x: Callable[[float], float], at_y: Callable[[float], float], shift: float
+) -> Markup:
     places = [(at_x(p.x) + shift, at_y(p.y), p) for p in line.points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)
     kind = "thin" if line.is_thin else "thick"
-    parts = [Markup('<g class="{}"><polyline class="{}" points="{}"{}/>').format(
-        line.colour, kind, path, Markup(' stroke-dasharray="{}"').format(DASHES[line.dash % 4]) if line.dash else "")]
+    parts = [
+        Markup('<g class="{}"><polyline class="{}" points="{}"{}/>').format(
+            line.colour,
+            kind,
+            path,
+            Markup(' stroke-dasharray="{}"').format(DASHES[line.dash % 4]) if line.dash else "",
+        )
+    ]
     for x, y, p in places if not (line.is_thin or line.is_bare) else []:
         if p.low is not None and p.high is not None and math.isfinite(p.low) and math.isfinite(p.high):
-            parts.append(Markup('<line class="bar" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(x, at_y(p.low), at_y(p.high)))
-        parts.append(Markup('<circle cx="{:.1f}" cy="{:.1f}" r="3.4"><title>{}</title></circle>').format(x, y, p.words))
+            parts.append(
+                Markup('<line class="bar" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
+                    x, at_y(p.low), at_y(p.high)
+                )
+            )
+        parts.append(
+            Markup('<circle cx="{:.1f}" cy="{:.1f}" r="3.4"><title>{}</title></circle>').format(x, y, p.words)
+        )
     return Markup("").join([*parts, Markup("</g>")])
 
 
-def _draw_end_labels(lines: Sequence[Line], at_x: Callable[[float], float], at_y: Callable[[float], float], bottom: float) -> Markup:
-    """Labels right of the last points, moved apart where they would touch."""
-    ends = [(at_y(line.points[-1].y), line) for line in lines if line.label and not line.is_thin]
-    ends.sort(key=lambda end: end[0])
-    heights: list[float] = []
-    for y, _ in ends:
-        heights.append(max(y, heights[-1] + 12) if heights else y)
-    excess = max(heights[-1] - bottom, 0) if heights else 0
-    for i in range(len(heights) - 1, -1, -1):
-        heights[i] = min(heights[i] - (excess if i == len(heights) - 1 else 0), heights[i + 1] - 12 if i + 1 < len(heights) else math.inf)
-    x = max((at_x(p.x) for line in lines for p in line.points[-1:]), default=0) + 16
+def _draw_end_labels(
+    lines: Sequence[Line], at_x: Callable[[float], float], at_y: Callable[[float], float], bottom: float
+) -> Markup:
+    """Labels right of each line's last point, moved apart where they would touch."""
+    groups: dict[float, list[tuple[float, Line]]] = {}
+    for line in lines:
+        if line.label and not line.is_thin:
+            groups.setdefault(at_x(line.points[-1].x), []).append((at_y(line.points[-1].y), line))
     part = Markup('<text class="label {}" x="{:.1f}" y="{:.1f}">{}<title>{}</title></text>')
-    return Markup("").join(part.format(line.colour, x, y + 3.5, _shorten(line.label), line.label) for y, (_, line) in zip(heights, ends, strict=True))
+    parts = []
+    for x, ends in groups.items():
+        ends.sort(key=lambda end: end[0])
+        heights = _spread([y for y, _ in ends], bottom)
+        parts += [
+            part.format(line.colour, x + 15, y + 3.5, _shorten(line.label), line.label)
+            for y, (_, line) in zip(heights, ends, strict=True)
+        ]
+    return Markup("").join(parts)
 
 
-def _shorten(text: str, limit: int = 18) -> str:
+def _spread(wanted: Sequence[float], bottom: float, gap: float = 12) -> list[float]:
+    """Sorted heights moved apart to `gap`, none below `bottom` where room is left above."""
+    heights: list[float] = []
+    for y in wanted:
+        heights.append(max(y, heights[-1] + gap) if heights else y)
+    limit = bottom
+    for i in reversed(range(len(heights))):
+        heights[i] = min(heights[i], limit)
+        limit = heights[i] - gap
+    return heights
+
+
+def _shorten(text: str, limit: int = 16) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def draw_strip(
-    *, centre: float, interval: tuple[float, float], decisive: tuple[float, float], threshold: float,
-    claims_larger: bool, span: tuple[float, float], status: str, words: str,
+    *,
+    centre: float,
+    interval: tuple[float, float],
+    decisive: tuple[float, float],
+    threshold: float,
+    claims_larger: bool,
+    span: tuple[float, float],
+    status: str,
+    words: str,
 ) -> Markup:
     """One row of a forest plot in percentages of its width: claimed side, threshold, two intervals, estimate."""
 

@@ -14,9 +14,11 @@ import polars as pl
 
 from pipeline.claims import ClaimVerdict
 from pipeline.report.figures import match_published
-from pipeline.report.metrics import format_value, parse_metric
+from pipeline.report.metrics import format_value
 from pipeline.report.request import CompiledClaim, Published, Request
 from pipeline.report.summaries import ALL_MEASURES, Number, Summaries, Summary
+
+Group = tuple[tuple[tuple[str, str], ...], int | None]
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,31 @@ class PublishedRow:
     note: str
 
 
-def tabulate_cells(summaries: Summaries) -> list[TableRow]:
-    """A row per cell, checkpoint and measure, with every metric; cells without any result too."""
+def tabulate_cells(summaries: Summaries, groups: Sequence[Group], measures: Sequence[str]) -> list[TableRow]:
+    """A row per cell or checkpoint and measure, with every metric; cells without any result too."""
     rows = []
-    for group in summaries.groups:
-        for measure in summaries.measures_and_mean:
+    for group in groups:
+        for measure in measures:
             numbers = tuple(summaries.get(group, measure, metric) for metric in summaries.metrics)
             first = next((s for s in numbers if s is not None), None)
             planned = len(summaries.units_of(group, measure))
             if not planned:
                 continue
-            scores = tuple(dict.fromkeys(u.scores for u in first.units)) if first and measure != ALL_MEASURES else ()
+            scores = (
+                tuple(dict.fromkeys(u.scores for u in first.units))
+                if first and measure != ALL_MEASURES
+                else ()
+            )
             rows.append(
                 TableRow(
-                    dict(group[0]), group[1], measure, numbers, scores,
-                    len(first.units) if first else 0, planned, first.estimate.n_problems if first else 0,
+                    dict(group[0]),
+                    group[1],
+                    measure,
+                    numbers,
+                    scores,
+                    len(first.units) if first else 0,
+                    planned,
+                    first.estimate.n_problems if first else 0,
                 )
             )
     return rows
@@ -69,11 +81,13 @@ def compare_published(summaries: Summaries) -> list[PublishedRow]:
     """Each number of the paper beside ours, where exactly one cell of ours answers to it."""
     rows = []
     for number in summaries.request.published:
-        metric = parse_metric(number.metric)
+        metric = next(m for m in summaries.metrics if m.name == number.metric)
         matches = match_published(number, summaries)
         theirs = format_value(number.value, metric.unit)
         if len(matches) != 1:
-            note = "no such cell in this study" if not matches else f"{len(matches)} cells of ours answer to it"
+            note = (
+                "no such cell in this study" if not matches else f"{len(matches)} cells of ours answer to it"
+            )
             rows.append(PublishedRow(number, theirs, "–", "–", None, note))
             continue
         summary = summaries.get(matches[0], number.measure or summaries.measures_and_mean[0], metric)
@@ -84,7 +98,9 @@ def compare_published(summaries: Summaries) -> list[PublishedRow]:
         ours = f"{format_value(summary.estimate.value, metric.unit)} [{format_value(low, metric.unit)}, {format_value(high, metric.unit)}]"
         difference = format_value(summary.estimate.value - number.value, metric.unit, signed=True)
         inside = low <= number.value <= high
-        rows.append(PublishedRow(number, theirs, ours, difference, inside, "" if inside else "outside our interval"))
+        rows.append(
+            PublishedRow(number, theirs, ours, difference, inside, "" if inside else "outside our interval")
+        )
     return rows
 
 
@@ -107,9 +123,9 @@ def write_numbers(numbers: Sequence[Number], request: Request, folder: Path) -> 
         }
         for n in numbers
     ]
-    text = {name: pl.String for name in (*request.factors, "measure", "metric", "scores")}
-    whole = {name: pl.Int64 for name in ("replicate", "seed", "step", "n_problems", "n_samples")}
-    real = {name: pl.Float64 for name in ("estimate", "low", "high")}
+    text = dict.fromkeys((*request.factors, "measure", "metric", "scores"), pl.String)
+    whole = dict.fromkeys(("replicate", "seed", "step", "n_problems", "n_samples"), pl.Int64)
+    real = dict.fromkeys(("estimate", "low", "high"), pl.Float64)
     order = [*request.factors, "replicate", "seed", "step", "measure", "metric", "estimate", "low", "high"]
     kinds = {**text, **whole, **real}
     schema = {name: kinds[name] for name in [*order, "n_problems", "n_samples", "scores"]}
@@ -121,12 +137,35 @@ def write_numbers(numbers: Sequence[Number], request: Request, folder: Path) -> 
 def write_claims(claims: Sequence[CompiledClaim], verdicts: Sequence[ClaimVerdict], folder: Path) -> None:
     """claims.json (everything) and claims.csv (one row per part)."""
     plain = [
-        {"name": c.name, "text": c.text, "metric": c.metric, "status": v.status, "parts": [_plain(asdict(p)) for p in v.parts]}
+        {
+            "name": c.name,
+            "text": c.text,
+            "metric": c.metric,
+            "status": v.status,
+            "parts": [_plain(asdict(p)) for p in v.parts],
+        }
         for c, v in zip(claims, verdicts, strict=True)
     ]
-    (folder / "claims.json").write_text(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    columns = ("claim", "claim_status", "part", "status", "metric", "effect", "low", "high", "threshold", "level", "p_value",
-               "n_problems", "n_replicates", "scope", "note")
+    (folder / "claims.json").write_text(
+        json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    columns = (
+        "claim",
+        "claim_status",
+        "part",
+        "status",
+        "metric",
+        "effect",
+        "low",
+        "high",
+        "threshold",
+        "level",
+        "p_value",
+        "n_problems",
+        "n_replicates",
+        "scope",
+        "note",
+    )
     with (folder / "claims.csv").open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(columns)
@@ -134,8 +173,23 @@ def write_claims(claims: Sequence[CompiledClaim], verdicts: Sequence[ClaimVerdic
             for p in verdict.parts:
                 low, high = p.interval or (None, None)
                 table.writerow(
-                    [claim.name, verdict.status, p.label, p.status, claim.metric, p.effect, low, high, p.threshold, p.level,
-                     p.p_value, p.n_problems, p.n_replicates, p.scope, p.note]
+                    [
+                        claim.name,
+                        verdict.status,
+                        p.label,
+                        p.status,
+                        claim.metric,
+                        p.effect,
+                        low,
+                        high,
+                        p.threshold,
+                        p.level,
+                        p.p_value,
+                        p.n_problems,
+                        p.n_replicates,
+                        p.scope,
+                        p.note,
+                    ]
                 )
 
 

@@ -24,7 +24,10 @@ HEADLINES = {
     "token accuracy": r"mean_token_accuracy",
 }
 """Title of a panel → the names under which trainers log the quantity (matched whole, in this order)."""
-STAGES = {"rl": ("reward", "accuracy reward", "response length, tokens", "cut-off share", "KL"), "sft": ("loss", "token accuracy")}
+STAGES = {
+    "rl": ("reward", "accuracy reward", "response length, tokens", "cut-off share", "KL"),
+    "sft": ("loss", "token accuracy"),
+}
 
 
 def draw_training_figures(request: Request, store: Store) -> list[Figure]:
@@ -81,11 +84,20 @@ def _draw_quantity(
         lines = facets.setdefault(encoding.facet_of(levels), [])
         if len(curves) > 1:
             lines += [Line("", colour, _points(curve), dash, is_thin=True) for curve in curves]
-        lines.append(Line(encoding.label_of(levels), colour, _points(average_curves(curves)), dash, is_bare=True))
+        lines.append(
+            Line(encoding.label_of(levels), colour, _points(average_curves(curves)), dash, is_bare=True)
+        )
     panels = []
     for name, lines in facets.items():
         full = " · ".join(filter(None, (title, name)))
-        panels.append((full, draw_panel(PanelFrame(full, title, lambda v: f"{v:,.6g}".replace("-", "−"), x_label="step"), lines)))
+        panels.append(
+            (
+                full,
+                draw_panel(
+                    PanelFrame(full, title, lambda v: f"{v:,.6g}".replace("-", "−"), x_label="step"), lines
+                ),
+            )
+        )
     return panels
 
 
@@ -94,10 +106,14 @@ def thin_curve(rows: pl.DataFrame) -> list[tuple[float, float]]:
     rows = rows.filter(pl.col("value").is_finite())
     steps, values = rows["step"].to_numpy().astype(float), rows["value"].to_numpy()
     parts = min(len(steps), MOST_POINTS)
-    return [
-        (float(s.mean()), float(v.mean()))
-        for s, v in zip(np.array_split(steps, parts), np.array_split(values, parts), strict=True)
-    ] if parts else []
+    return (
+        [
+            (float(s.mean()), float(v.mean()))
+            for s, v in zip(np.array_split(steps, parts), np.array_split(values, parts), strict=True)
+        ]
+        if parts
+        else []
+    )
 
 
 def average_curves(curves: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
@@ -105,7 +121,11 @@ def average_curves(curves: Sequence[Sequence[tuple[float, float]]]) -> list[tupl
     longest = max(curves, key=len)
     result = []
     for step, _ in longest:
-        values = [np.interp(step, *zip(*curve, strict=True)) for curve in curves if curve[0][0] <= step <= curve[-1][0]]
+        values = [
+            np.interp(step, *zip(*curve, strict=True))
+            for curve in curves
+            if curve[0][0] <= step <= curve[-1][0]
+        ]
         result.append((step, float(np.mean(values))))
     return result
 

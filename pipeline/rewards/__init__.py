@@ -12,6 +12,7 @@ the grader's process starts at the first call of a reward that grades.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,9 @@ class Description:
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.doc}", f"  formula  {self.formula}", f"  source   {self.source}"]
-        return "\n".join([*lines, *(f"  {key}: {meaning} ({default})" for key, meaning, default in self.params)])
+        return "\n".join(
+            [*lines, *(f"  {key}: {meaning} ({default})" for key, meaning, default in self.params)]
+        )
 
 
 def describe(name: str) -> Description:
@@ -70,9 +73,9 @@ def build(
 ) -> Reward:
     """A reward function for GRPOTrainer and RLOOTrainer.
 
-    `eos_token_ids` are the tokens that end a sequence (generation config and tokenizer); rewards that ask
-    which rollouts were cut off are refused without them. `group_size` (rollouts per prompt) lets grouped
-    rewards refuse a call that splits a group. `__name__` tells parameters apart, for TRL's log.
+    `eos_token_ids` end a sequence (generation config and tokenizer); rewards that ask which rollouts were
+    cut off are refused without them. `group_size` (rollouts per prompt) lets grouped rewards refuse a call
+    that splits a group. `__name__` tells parameters apart, for TRL's log.
     """
     module = get(name)
     settings = _validate_or_explain(name, params or {})
@@ -83,6 +86,7 @@ def build(
             f"Build it with the end-of-sequence tokens: build({name!r}, params, eos_token_ids=(…)).",
         )
     score = module.make(settings)
+    prepare = functools.partial(Rollouts, eos_token_ids=ends, group_size=group_size)
 
     def reward(
         prompts: list[Any],
@@ -92,16 +96,9 @@ def build(
         **columns: Any,
     ) -> list[float | None]:
         golds = columns.get("answer", solution)
-        rollouts = Rollouts(
-            prompts=prompts,
-            texts=tuple(text_of(completion) for completion in completions),
-            golds=None if golds is None else tuple(golds),
-            token_ids=completion_ids,
-            eos_token_ids=ends,
-            group_size=group_size,
-            columns=columns,
-        )
-        return score(rollouts)
+        texts = tuple(text_of(completion) for completion in completions)
+        known = None if golds is None else tuple(golds)
+        return score(prepare(prompts, texts, known, completion_ids, columns=columns))
 
     reward.__name__ = reward.__qualname__ = label(name, settings)
     reward.__doc__ = module.DOC

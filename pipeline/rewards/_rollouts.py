@@ -49,7 +49,7 @@ class Rollouts:
     def tokens(self) -> tuple[int, ...]:
         """Generated tokens, the end-of-sequence token included (as TRL, verl and DAPO count)."""
         if self.token_ids is None:
-            raise InputError("a reward that counts tokens was called without completion_ids", "Pass completion_ids.")
+            raise InputError("a reward counts tokens, but was called without completion_ids", "Pass them.")
         return tuple(len(ids) for ids in self.token_ids)
 
     @cached_property
@@ -67,16 +67,16 @@ class Rollouts:
         """Generated tokens without the end-of-sequence token (as Arora & Zanette count)."""
         return tuple(n - done for n, done in zip(self.tokens, self.finished, strict=True))
 
-    def grade(
-        self, params: Graded, rule: Rule, texts: Sequence[str] | None = None
-    ) -> tuple[Verdict, ...]:
+    def grade(self, params: Graded, rule: Rule, texts: Sequence[str] | None = None) -> tuple[Verdict, ...]:
         """Verdicts of the rollouts (or of other texts in their place); a missing gold is gold_unparsable."""
         if self.golds is None:
             raise InputError(
-                "a reward that grades was called without gold answers", "The data set needs a column 'answer'."
+                "a reward that grades was called without gold answers",
+                "The data set needs a column 'answer'.",
             )
         pairs = tuple(
-            (text, "" if gold is None else str(gold)) for text, gold in zip(texts or self.texts, self.golds, strict=True)
+            (text, "" if gold is None else str(gold))
+            for text, gold in zip(texts or self.texts, self.golds, strict=True)
         )
         return grade_once(pairs, params.timeout_seconds, rule)
 
@@ -95,7 +95,7 @@ class Rollouts:
         for group in members.values():
             if self.group_size and len(group) % self.group_size:
                 raise StageError(
-                    f"a reward over groups of {self.group_size} rollouts was given {len(group)} of one prompt",
+                    f"a reward over groups of {self.group_size} rollouts got {len(group)} of one prompt",
                     "Let every device hold whole groups: a micro-batch that is a multiple of `rollouts`.",
                 )
         return tuple(tuple(group) for group in members.values())

@@ -19,7 +19,7 @@ class Params(Graded):
 
     unboxed: Unboxed = content(
         "answer_phrase",
-        describe="Without a box: answer_phrase takes LaTeX after 'answer is' (open-r1), last_number any number.",
+        describe="Without a box: answer_phrase is LaTeX after 'answer is' (open-r1), last_number anything.",
     )
 
 

@@ -14,7 +14,7 @@ FORMULA = (
     "rollouts of the same prompt; 0 if wrong or cut off"
 )
 SOURCE = "Arora & Zanette (arXiv:2502.04463); efficient-reasoning commit e3611e4; baseline of P1; FACTS 2.3"
-DOC = "Right answers earn between 1 - alpha and 1, less when longer than their group's right ones; L excludes EOS."
+DOC = "Right answers earn 1 - alpha to 1, less when longer than their group's right ones; L excludes EOS."
 NEEDS_END = True
 GROUPED = True
 

@@ -13,7 +13,7 @@ FORMULA = (
     "r = lo + (hi - lo) (1 + cos(pi min(L, Lmax) / Lmax)) / 2; right: lo = min_correct, hi = max_correct; "
     "wrong: lo = max_wrong, hi = min_wrong"
 )
-SOURCE = "Open-RS (arXiv:2503.16219) as written; arXiv:2502.03373 appendix C.1; FACTS 3.4 (cosine_tokens_clipped)"
+SOURCE = "Open-RS (arXiv:2503.16219) as written; arXiv:2502.03373 appendix C.1; FACTS 3.4"
 DOC = "Shorter right answers earn more, longer wrong ones are punished less; L in tokens, clipped at Lmax."
 
 

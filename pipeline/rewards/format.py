@@ -9,7 +9,7 @@ from pipeline.fingerprint import Config
 from pipeline.rewards._rollouts import Rollouts
 
 NAME = "format"
-FORMULA = r'r = 1 if ^<think>\n.*?\n</think>\n<answer>\n.*?\n</answer>$ matches at the start (DOTALL, MULTILINE), else 0'
+FORMULA = r"r = 1 if ^<think>\n.*?\n</think>\n<answer>\n.*?\n</answer>$ matches (DOTALL, MULTILINE), else 0"
 SOURCE = "open-r1 rewards.py format_reward (commit 1416fa0); FACTS 5"
 DOC = "open-r1's tag format. Text on lines after </answer> still passes; a prefilled <think> never does."
 

@@ -1,4 +1,4 @@
-"""Kimi 1.5's length reward: among the rollouts compared, shorter is better; wrong ones earn nothing for it."""
+"""Kimi 1.5's length reward: among the rollouts compared, shorter is better; wrong ones earn nothing."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ GROUPED = True
 class Params(Graded):
     """Over what, and in what, lengths are compared."""
 
-    over: Literal["group", "call"] = content("group", describe="Rollouts compared: of one prompt, or all of the call.")
-    unit: Literal["characters", "tokens"] = content("characters", describe="Length in characters (open-r1) or tokens.")
+    over: Literal["group", "call"] = content("group", describe="Rollouts compared: one prompt's, or all.")
+    unit: Literal["characters", "tokens"] = content(
+        "characters", describe="Unit of length; open-r1: characters."
+    )
 
 
 def make(params: Params) -> Callable[[Rollouts], list[float | None]]:

@@ -22,7 +22,9 @@ class Params(Graded):
     """The slope around the budget, and which of the two forms."""
 
     alpha: float = content(3e-4, describe="Slope per token.", ge=0)
-    form: Literal["paper", "code"] = content("paper", describe="The equation, or what the repository computes.")
+    form: Literal["paper", "code"] = content(
+        "paper", describe="The equation, or what the repository computes."
+    )
 
 
 def make(params: Params) -> Callable[[Rollouts], list[float | None]]:

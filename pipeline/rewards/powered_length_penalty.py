@@ -10,7 +10,7 @@ from pipeline.rewards._rollouts import BOXED_FIRST, Graded, Rollouts
 NAME = "powered_length_penalty"
 FORMULA = "r = 1 + alpha / L^gamma if right, else 0 (cut off counts as wrong)"
 SOURCE = "Fast on the Easy, Deep on the Hard (arXiv:2506.10446); FACTS 2.3"
-DOC = "Presses on length where responses are short and leaves long ones alone; L is response tokens without EOS."
+DOC = "Presses on length where responses are short, hardly where they are long; L is tokens without EOS."
 NEEDS_END = True
 
 
@@ -28,7 +28,9 @@ def make(params: Params) -> Callable[[Rollouts], list[float | None]]:
         correct = rollouts.correct(params, BOXED_FIRST)
         return [
             None if c is None else (1 + params.alpha / max(tokens, 1) ** params.gamma) * (c and finished)
-            for c, tokens, finished in zip(correct, rollouts.tokens_before_end, rollouts.finished, strict=True)
+            for c, tokens, finished in zip(
+                correct, rollouts.tokens_before_end, rollouts.finished, strict=True
+            )
         ]
 
     return score

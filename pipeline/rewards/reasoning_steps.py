@@ -9,9 +9,12 @@ from pipeline.fingerprint import Config
 from pipeline.rewards._rollouts import Rollouts
 
 NAME = "reasoning_steps"
-FORMULA = "r = min(1, n / 3), n = matches of: Step k:, a numbered start, a line that begins with - or *, First, Second, Next, Finally,"
+FORMULA = (
+    "r = min(1, n / 3), n = matches of: Step k:, a numbered start, a line that begins with - or *, "
+    "First, Second, Next, Finally, (each with its comma)"
+)
 SOURCE = "open-r1 rewards.py reasoning_steps_reward (commit 1416fa0); FACTS 5"
-DOC = "Marks of step-by-step reasoning. As written, a numbered line counts only at the very start of the text."
+DOC = "Marks of step-by-step reasoning. As written, a numbered line counts only at the start of the text."
 
 _STEP = re.compile(r"(Step \d+:|^\d+\.|\n-|\n\*|First,|Second,|Next,|Finally,)")
 

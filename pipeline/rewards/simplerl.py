@@ -11,7 +11,8 @@ from pipeline.rewards._rollouts import BOXED_FIRST, Graded, Rollouts
 
 NAME = "simplerl"
 FORMULA = (
-    "mix: r = 1 if right, else 0; independent: right and boxed 1, right only 0.5, wrong and boxed -0.5, else -1"
+    "mix: r = 1 if right, else 0; "
+    "independent: right and boxed 1, right only 0.5, wrong and boxed -0.5, else -1"
 )
 SOURCE = "SimpleRL-Zoo (arXiv:2503.18892) code commit cf1c785; P0 (arXiv:2506.07712); FACTS 1.4, 5"
 DOC = "Right or wrong, by the last box or else the last number; `independent` also rewards the box."
@@ -21,7 +22,9 @@ class Params(Graded):
     """Which of the two modes; SimpleRL's limit is ten seconds."""
 
     mode: Literal["mix", "independent"] = content("mix", describe="Whether the box counts on its own.")
-    timeout_seconds: float = content(10.0, describe="Processor seconds per rollout; beyond them: wrong.", gt=0)
+    timeout_seconds: float = content(
+        10.0, describe="Processor seconds per rollout; beyond them: wrong.", gt=0
+    )
 
 
 def make(params: Params) -> Callable[[Rollouts], list[float | None]]:

@@ -8,7 +8,7 @@ from pipeline.fingerprint import Config
 from pipeline.rewards._rollouts import Rollouts
 
 NAME = "tag_count"
-FORMULA = r'r = 0.25 * number of "<think>\n", "\n</think>\n", "\n<answer>\n", "\n</answer>" that occur exactly once'
+FORMULA = r"r = 0.25 * number of <think>\n, \n</think>\n, \n<answer>\n, \n</answer> that occur exactly once"
 SOURCE = "open-r1 rewards.py tag_count_reward (commit 1416fa0); FACTS 5"
 DOC = "Partial credit for the tags of open-r1's format."
 

@@ -21,7 +21,10 @@ class HubModel(BaseConfig):
     """A model repository on the Hugging Face Hub at one commit."""
 
     name: str = content(describe="Repository, owner/name.", pattern=r"^[\w.-]+(/[\w.-]+)?$")
-    revision: str = content(describe="Commit hash (40 hex digits); studyc pin writes it.", pattern=r"^[0-9a-f]{40}$")
+    revision: str = content(
+        describe="Commit hash that `studyc pin` wrote; `unpinned` can be planned, not run.",
+        pattern=r"^([0-9a-f]{40}|unpinned)$",
+    )
 
 
 class LocalModel(BaseConfig):

@@ -21,7 +21,9 @@ class ReportConfig(BaseConfig):
 
     study: str = content("", describe="The study's name.")
     content: str = content("", describe="Digest of units, claims and published numbers.")
-    request: dict[str, Any] = placement({}, describe="Request.to_plain, where the job's hints do not carry it.")
+    request: dict[str, Any] = placement(
+        {}, describe="Request.to_plain, where the job's hints do not carry it."
+    )
 
 
 Config = ReportConfig

@@ -19,12 +19,17 @@ class ScoreConfig(BaseConfig):
     grader: Literal["math_verify"] = content("math_verify", describe="The grader.")
     unboxed: Literal["last_number", "answer_phrase", "nothing"] = content(
         "last_number",
-        describe="Where the answer is looked for without a box: nowhere, as LaTeX after 'answer is', or any number.",
+        describe="Where the answer is looked for without a box: LaTeX after 'answer is', or any number.",
     )
     truncated_is_wrong: bool = content(
         True,
         describe="A response cut at the limit is wrong (verdict `truncated`), whatever it says; "
         "false: its final box is graded, and only without one it is wrong.",
+    )
+    unreadable_gold: Literal["refuse", "compare_text"] = content(
+        "refuse",
+        describe="A gold answer that is no mathematics: stop and name the row, or compare it as text with "
+        "the response's box (the facts count such responses).",
     )
     timeout_seconds: float = content(
         5.0, describe="Processor seconds per response; beyond them: wrong, `timeout`.", gt=0

@@ -31,9 +31,13 @@ Config = SubsetConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Write the first `rows` rows of input `rows` in the seeded order."""
-    import polars as pl
-
-    from pipeline.engines.rows import first_by_key, scan_ids, uncompressed_bytes, write_in_order
+    from pipeline.engines.rows import (
+        first_by_key,
+        read_batches,
+        scan_ids,
+        uncompressed_bytes,
+        write_in_order,
+    )
 
     path = job.one("rows") / "rows.parquet"
     ids = scan_ids(path)
@@ -44,8 +48,12 @@ def run(job: Job) -> dict[str, Any]:
             f"Ask for at most {len(ids)}, or loosen the filters before it.",
         )
     order = first_by_key(ids, job.config.seed, wanted)
-    size = uncompressed_bytes(path) * wanted // max(1, len(ids))
+    ranks = ids.to_frame("id").join(order, on="id", how="left", maintain_order="left")["rank"]
     write_in_order(
-        pl.scan_parquet(path), order, rows_bytes=size, work=job.work, target=job.folder / "rows.parquet"
+        read_batches(path),
+        ranks,
+        rows_bytes=uncompressed_bytes(path) * wanted // len(ids),
+        work=job.work,
+        target=job.folder / "rows.parquet",
     )
     return {"rows_in": len(ids), "rows_out": wanted}

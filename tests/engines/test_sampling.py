@@ -20,7 +20,9 @@ from pipeline.job import Job
 from pipeline.record import writer_lock
 from pipeline.stages.sample import SampleConfig
 
-CONFIG = SampleConfig(samples=4, temperature=1.0, top_p=0.95, max_new_tokens=24, precision="fp32", batch_size=16)
+CONFIG = SampleConfig(
+    samples=4, temperature=1.0, top_p=0.95, max_new_tokens=24, precision="fp32", batch_size=16
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,9 @@ def make_job(tmp_path: Path, policy: Path, n: int = 12, config: SampleConfig = C
     inputs = {"policy": (policy,), "problems": (write_problems(tmp_path / "problems", n),)}
     folder = tmp_path / "job"
     folder.mkdir(exist_ok=True)
-    return Job(key="sample-1", stage="sample", config=config, seed=5, inputs=inputs, folder=folder, hints=hints)
+    return Job(
+        key="sample-1", stage="sample", config=config, seed=5, inputs=inputs, folder=folder, hints=hints
+    )
 
 
 def make_requests(n: int, max_tokens: int = 40) -> list[Request]:
@@ -70,7 +74,9 @@ def test_completions_have_the_schema_and_the_order_of_the_contract(tmp_path, pol
     facts = sample_family(job)
     found = pl.read_parquet(job.folder / "completions.parquet")
     assert tuple(found.columns) == COLUMNS
-    assert found.select("problem_id", "sample_index").rows() == [(f"p{i}", k) for i in range(12) for k in range(4)]
+    assert found.select("problem_id", "sample_index").rows() == [
+        (f"p{i}", k) for i in range(12) for k in range(4)
+    ]
     assert found["seed"].to_list()[5] == row_seed(5, "p1", 1)
     assert found.dtypes[1:3] == [pl.Int64, pl.Int64] and found["n_tokens"].max() <= 24
     assert set(found["finish_reason"]) == {"stop", "length"}
@@ -266,7 +272,7 @@ def test_prompts_beyond_the_context_are_refused_and_responses_end_with_it(tmp_pa
 )
 def test_unusable_problems_are_refused(tmp_path, policy, columns, message):
     job = make_job(tmp_path, policy)
-    schema = {name: pl.String for name in columns}
+    schema = dict.fromkeys(columns, pl.String)
     pl.DataFrame(columns, schema=schema).write_parquet(job.one("problems") / "rows.parquet")
     with pytest.raises(InputError, match=message):
         sample_family(job)

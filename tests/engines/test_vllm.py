@@ -20,7 +20,9 @@ PYTHON = Path(os.environ.get("STUDYC_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" /
 needs_vllm = pytest.mark.skipif(
     not PYTHON.exists(), reason="no vLLM environment: install envs/vllm.txt and set STUDYC_VLLM_PYTHON"
 )
-CONFIG = SampleConfig(samples=4, temperature=1.0, top_p=0.9, max_new_tokens=24, precision="fp32", engine="vllm")
+CONFIG = SampleConfig(
+    samples=4, temperature=1.0, top_p=0.9, max_new_tokens=24, precision="fp32", engine="vllm"
+)
 GREEDY = CONFIG.model_copy(update={"samples": 1, "temperature": 0.0})
 
 PROGRAM = """
@@ -73,7 +75,9 @@ def policy(tmp_path_factory) -> Path:
 def sampled(policy, tmp_path_factory):
     """One engine start for all tests: a leader with one greedy sibling, then direct calls."""
     folder = tmp_path_factory.mktemp("vllm")
-    problems = pl.DataFrame({"id": ["a", "b", "c"], "problem": ["1+1?", "What is 2+2?", "3"], "answer": ["2", "4", "3"]})
+    problems = pl.DataFrame(
+        {"id": ["a", "b", "c"], "problem": ["1+1?", "What is 2+2?", "3"], "answer": ["2", "4", "3"]}
+    )
     problems.write_parquet(folder / "rows.parquet")
     member = {"key": "sample-2", "config": json.loads(GREEDY.model_dump_json()), "seed": 9}
     told = {

@@ -1,0 +1,113 @@
+"""Obtain a policy from the Hugging Face Hub or from a folder; the checks are those of policy.py.
+
+Guaranteed: the Hub is asked for one commit only and for safetensors, JSON, text and template files only; model/
+holds real files of its own (hard links where the file system allows), so that it survives a cleaned cache.
+Refused: unpinned names, weights in pickle, a folder that has changed since it was planned, a policy that cannot
+be loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline.engines.policy import check_policy_folder, load_tokenizer, publish_folder, quiet_libraries
+from pipeline.errors import InputError, RefusedError
+from pipeline.job import Job
+from pipeline.stages.base import HubModel, LocalModel
+from pipeline.stages.source import digest_path
+
+PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*", "README.md")
+
+
+def fetch_policy(job: Job, config: HubModel) -> dict[str, Any]:
+    """Download one commit through the Hub's cache into model/; offline, the cache alone must hold it."""
+    if config.revision == "unpinned":
+        raise RefusedError(
+            f"model {config.name!r} is not pinned to a commit, so its weights could change under the study",
+            "Pin it with `studyc pin`, or name a local folder: {path: …}.",
+        )
+    quiet_libraries()
+    from huggingface_hub import snapshot_download
+
+    job.progress(0, 1, "models")
+    try:
+        folder = snapshot_download(config.name, revision=config.revision, allow_patterns=list(PATTERNS))
+    except Exception as problem:
+        reason = next((line for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
+        raise InputError(
+            f"model {config.name} at {config.revision[:12]} cannot be downloaded: {reason}",
+            "Check name, pin and network (and HF_TOKEN for gated models); offline, the Hub's cache must hold it.",
+        ) from problem
+    return _place(job, Path(folder)) | {"commit": config.revision}
+
+
+def copy_policy(job: Job, config: LocalModel) -> dict[str, Any]:
+    """Copy a local folder into model/; its files must still be those that were planned."""
+    folder = Path(config.path).expanduser()
+    check_policy_folder(folder)
+    found = digest_path(folder)
+    if found != config.digest:
+        raise InputError(
+            f"{folder} has changed since it was planned (digest {found[:12]}, not {config.digest[:12]})",
+            "Run `studyc plan` again to plan with the folder as it is now.",
+        )
+    return _place(job, folder)
+
+
+def _place(job: Job, source: Path) -> dict[str, Any]:
+    check_policy_folder(source)
+    scratch = job.folder / f".model-{os.getpid()}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    placed_bytes = sum(_place_file(path, scratch / path.name) for path in _policy_files(source))
+    facts = _check(scratch)
+    publish_folder(scratch, job.folder / "model")
+    job.progress(1, 1, "models")
+    return facts | {"bytes": placed_bytes}
+
+
+def _policy_files(source: Path) -> Iterable[Path]:
+    return sorted(p for p in source.iterdir() if p.is_file() and any(p.match(pattern) for pattern in PATTERNS))
+
+
+def _place_file(source: Path, target: Path) -> int:
+    """Hard-link immutable weights where possible, copy everything else; the file's size in bytes."""
+    real = source.resolve()
+    try:
+        if real.suffix != ".safetensors" and source.suffix != ".safetensors":
+            raise OSError("small files are copied")
+        os.link(real, target)
+    except OSError:
+        shutil.copyfile(real, target)
+    return target.stat().st_size
+
+
+def _check(folder: Path) -> dict[str, Any]:
+    """Refuse what could not be loaded later, without loading the weights: header, config and tokenizer."""
+    from safetensors import SafetensorError, safe_open
+    from transformers import AutoConfig
+
+    tokenizer = load_tokenizer(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        parameters = 0
+        for path in sorted(folder.glob("*.safetensors")):
+            with safe_open(path, framework="numpy") as weights:
+                for name in weights.keys():  # noqa: SIM118
+                    size = 1
+                    for extent in weights.get_slice(name).get_shape():
+                        size *= extent
+                    parameters += size
+    except (SafetensorError, OSError, ValueError) as problem:
+        raise InputError(f"{folder}: damaged or of an unknown architecture: {problem}", "Copy it again.") from problem
+    rows = config.get_text_config().vocab_size
+    if len(tokenizer) > rows:
+        raise InputError(
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens and the embedding only {rows} rows",
+            "Tokenizer and weights belong to different models; take both from one folder.",
+        )
+    return {"parameters": parameters, "vocabulary": len(tokenizer), "architecture": config.model_type}

@@ -1,0 +1,224 @@
+"""TRL's GRPO and RLOO trainers with every field that moves results set from RlConfig.
+
+Two things are ours: rollouts come from the decode loop of slots.py (finished ones cost nothing, and each draw follows
+from seed, update and place in the round), and the order of prompts follows from seed and epoch.
+TRL 1.16 is pinned: `_generate_single_turn` and `_get_train_sampler` are its private seams.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+from trl.trainer.utils import RepeatSampler
+
+from pipeline.engines.policy import save_policy
+from pipeline.engines.rollouts import Rollouts
+from pipeline.engines.sampling import Request, row_seed
+from pipeline.engines.slots import check_architecture, decode, grouped_attention
+from pipeline.engines.trainer_args import build_arguments, build_lora
+from pipeline.job import Job
+from pipeline.stages.rl import RlConfig
+
+if TYPE_CHECKING:
+    from pipeline.engines.rl import Split
+
+
+def build_trainer(
+    job: Job,
+    config: RlConfig,
+    split: Split,
+    model: Any,
+    tokenizer: Any,
+    problems: Dataset,
+    rollouts: Rollouts,
+) -> Any:
+    """The trainer with every field pinned that differs between versions of TRL or moves results."""
+    arguments = build_arguments(config, seed=job.seed, output=job.work / "checkpoints") | _shared(
+        config, split
+    )
+    if config.algorithm == "grpo":
+        kind, options = _Grpo, GRPOConfig(**arguments, **_grpo_only(config))
+    else:
+        kind, options = _Rloo, RLOOConfig(**arguments, normalize_advantages=config.whiten_advantages)
+    if config.rollout_engine == "transformers":
+        check_architecture(model)
+    return kind(
+        model=model,
+        args=options,
+        train_dataset=problems,
+        processing_class=tokenizer,
+        reward_funcs=rollouts.rewards,
+        peft_config=build_lora(config),
+    )
+
+
+def _shared(config: RlConfig, split: Split) -> dict[str, Any]:
+    on_vllm = config.rollout_engine == "vllm"
+    return {
+        "max_steps": config.steps,
+        "per_device_train_batch_size": split.micro_batch,
+        "gradient_accumulation_steps": split.accumulation,
+        "steps_per_generation": split.passes,
+        "num_generations": config.rollouts,
+        "num_iterations": config.iterations,
+        "max_completion_length": config.max_new_tokens,
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "top_k": 0,
+        "min_p": None,
+        "repetition_penalty": 1.0,
+        "beta": config.kl,
+        "epsilon": config.clip,
+        "epsilon_high": config.clip_high,
+        "reward_weights": [term.weight for term in config.reward],
+        "mask_truncated_completions": config.mask_truncated,
+        "shuffle_dataset": True,
+        "disable_dropout": False,
+        "sync_ref_model": False,
+        "ddp_find_unused_parameters": False,
+        "log_completions": False,
+        "use_vllm": on_vllm,
+        **({"vllm_mode": "colocate", "vllm_gpu_memory_utilization": config.vllm_memory} if on_vllm else {}),
+    }
+
+
+def _grpo_only(config: RlConfig) -> dict[str, Any]:
+    return {
+        "loss_type": config.loss,
+        "scale_rewards": config.scale_rewards,
+        "importance_sampling_level": "token",
+        "multi_objective_aggregation": "sum_then_normalize",
+        "use_bias_correction_kl": False,  # the k3 estimator as in eq. 4 of the GRPO paper
+        "delta": None,
+        "top_entropy_quantile": 1.0,
+        "entropy_coef": 0.0,
+        "off_policy_mask_threshold": None,
+    }
+
+
+class _Ordered:
+    """What both trainers change: rollouts from our decode loop, an order of prompts that survives a resume."""
+
+    def _is_drawn_by_us(self) -> bool:
+        return not (self.use_vllm or self.is_deepspeed_enabled)
+
+    def _draw(self, prompt_ids: list[list[int]]) -> list[list[int]]:
+        """Token ids of one completion per prompt, EOS included; each seed follows from the place in the round."""
+        first = self.accelerator.process_index * len(prompt_ids)
+        update = f"update {self.state.global_step}"
+        requests = [
+            Request(i, tuple(ids), row_seed(self.args.seed, update, first + i), self.max_completion_length)
+            for i, ids in enumerate(prompt_ids)
+        ]
+        model = self.accelerator.unwrap_model(self.model)
+        model.eval()
+        with torch.no_grad(), self.accelerator.autocast(), grouped_attention(model):
+            drawn = decode(
+                model,
+                requests,
+                eos=self.eos_token_ids,
+                slots=len(requests),
+                temperature=self.temperature,
+                top_p=self.top_p,
+            )
+            found = {
+                r.position: [*r.token_ids, *([] if r.end_token is None else [r.end_token])] for r in drawn
+            }
+        model.train()
+        return [found[i] for i in range(len(requests))]
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        theirs = super()._get_train_sampler(dataset)
+        return _EpochSampler(
+            theirs.data_source,
+            theirs.mini_repeat_count,
+            theirs.batch_size,
+            theirs.repeat_count,
+            True,
+            theirs.seed,
+        )
+
+    def create_model_card(self, *arguments: Any, **options: Any) -> None:
+        """Working checkpoints need no model card."""
+
+
+class _Grpo(_Ordered, GRPOTrainer):
+    def _generate_single_turn(self, prompt_ids: Any, *others: Any, **options: Any) -> Any:
+        if self._is_drawn_by_us():
+            return self._draw(prompt_ids), None
+        return super()._generate_single_turn(prompt_ids, *others, **options)
+
+
+class _Rloo(_Ordered, RLOOTrainer):
+    def _generate_single_turn(self, prompt_ids: Any, *others: Any, **options: Any) -> Any:
+        if self._is_drawn_by_us():
+            return self._draw(prompt_ids)
+        return super()._generate_single_turn(prompt_ids, *others, **options)
+
+
+class _EpochSampler(RepeatSampler):
+    """TRL's sampler whose order follows from seed and epoch (its own continues one generator, lost on resume)."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Any:
+        self.generator.manual_seed(self.seed + 1_000_003 * self.epoch)
+        return super().__iter__()
+
+
+class Publisher(TrainerCallback):
+    """Publishes the policy of each step asked for, and ends the run after its last step."""
+
+    def __init__(
+        self,
+        trainer: Any,
+        tokenizer: Any,
+        config: RlConfig,
+        folder: Path,
+        *,
+        steps: tuple[int, ...],
+        last: int,
+    ) -> None:
+        self.trainer, self.tokenizer, self.config, self.folder = trainer, tokenizer, config, folder
+        self.steps, self.last = frozenset(steps), last
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        if state.global_step in self.steps:
+            target = self.folder / "steps" / str(state.global_step) / "model"
+            if not target.exists():  # else an earlier attempt came this far and left the same weights
+                self.publish(target)
+        if state.global_step >= self.last:
+            control.should_training_stop = True
+        return control
+
+    def publish(self, target: Path) -> None:
+        """Save the current weights in the training precision, adapters merged, without touching the trained model."""
+        trainer, config = self.trainer, self.config
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        if config.lora is not None:
+            model = copy.deepcopy(model).merge_and_unload()
+        zero3 = config.deepspeed == "zero3"
+        state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if zero3 else model.state_dict()
+        if trainer.is_world_process_zero():
+            dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+            save_policy(_copy_model(model, state, dtype), self.tokenizer, target)
+
+
+def _copy_model(model: Any, state: dict[str, Any], dtype: torch.dtype) -> Any:
+    """A model of the same architecture on the CPU that holds `state` in `dtype`."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        copied = type(model)(copy.deepcopy(model.config)).to(dtype)
+    weights = {name: value.detach().to("cpu", dtype, copy=True) for name, value in state.items()}
+    copied.load_state_dict(weights, assign=True)
+    copied.tie_weights()
+    copied.generation_config = copy.deepcopy(model.generation_config)
+    return copied

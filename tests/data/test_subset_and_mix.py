@@ -1,0 +1,131 @@
+"""Nested subsets and mixtures: properties first."""
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline.engines import rows as rows_engine
+from pipeline.engines.rows import first_by_key
+from pipeline.errors import InputError
+from pipeline.stages.mix import MixConfig
+from pipeline.stages.subset import SubsetConfig
+
+IDS = st.lists(st.text(min_size=1, max_size=8), unique=True, min_size=1, max_size=40)
+
+
+def frame_of(names, **columns):
+    return pl.DataFrame({"id": names, "problem": [f"p {n}" for n in names], **columns})
+
+
+@given(ids=IDS, seed=st.integers(0, 2**31), data=st.data())
+def test_smaller_subset_is_a_prefix_of_the_larger(ids, seed, data):
+    large = data.draw(st.integers(1, len(ids)))
+    small = data.draw(st.integers(1, large))
+    series = pl.Series("id", ids)
+    assert (
+        first_by_key(series, seed, small)["id"].to_list()
+        == first_by_key(series, seed, large)["id"].to_list()[:small]
+    )
+
+
+@given(ids=IDS, seed=st.integers(0, 2**31), data=st.data())
+def test_subset_does_not_depend_on_the_order_of_the_file(ids, seed, data):
+    shuffled = data.draw(st.permutations(ids))
+    rows = data.draw(st.integers(1, len(ids)))
+    assert first_by_key(pl.Series(ids), seed, rows).equals(first_by_key(pl.Series(shuffled), seed, rows))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_other_seeds_give_other_orders(seed):
+    ids = pl.Series([str(i) for i in range(100)])
+    assert not first_by_key(ids, seed, 100).equals(first_by_key(ids, seed + 1, 100))
+
+
+def test_order_of_a_seed_never_changes():
+    ids = pl.Series(["a", "b", "c", "d", "e"])
+    assert first_by_key(ids, 0, 5)["id"].to_list() == ["e", "c", "b", "a", "d"]
+
+
+def test_subset_writes_the_rows_in_the_seeded_order(make_rows, run_stage):
+    folder = make_rows(frame_of([f"r{i}" for i in range(100)], n=list(range(100))))
+    rows, facts = run_stage("subset", SubsetConfig(rows=30, seed=5), rows=folder)
+    more, _ = run_stage("subset", SubsetConfig(rows=100, seed=5), rows=folder)
+    assert facts == {"rows_in": 100, "rows_out": 30}
+    assert more.head(30).equals(rows) and sorted(more["n"]) == list(range(100))
+    assert more["n"].to_list() != list(range(100))
+
+
+def test_reordering_in_several_buckets_gives_the_same_rows(make_rows, run_stage, monkeypatch):
+    folder = make_rows(frame_of([f"r{i}" for i in range(500)]))
+    whole, _ = run_stage("subset", SubsetConfig(rows=400), rows=folder)
+    monkeypatch.setattr(rows_engine, "BUCKET_BYTES", 1000)
+    parts, _ = run_stage("subset", SubsetConfig(rows=400), rows=folder)
+    assert parts.equals(whole)
+
+
+def test_subset_of_more_rows_than_there_are_is_refused_with_both_numbers(make_rows, run_stage):
+    folder = make_rows(frame_of(["a", "b"]))
+    with pytest.raises(InputError, match="a subset of 3 rows was asked of a data set that has 2") as caught:
+        run_stage("subset", SubsetConfig(rows=3), rows=folder)
+    assert "at most 2" in caught.value.remedy
+
+
+def test_mixture_takes_its_quotas_and_says_where_rows_came_from(make_rows, run_stage):
+    parts = tuple(make_rows(frame_of([f"{name}{i}" for i in range(20)])) for name in "abc")
+    rows, facts = run_stage("mix", MixConfig(quotas=(3, None, 5)), rows=parts)
+    assert facts == {"rows_in": [20, 20, 20], "rows_out": 28, "rows_of_parts": [3, 20, 5]}
+    assert rows.group_by("part").len().sort("part")["len"].to_list() == [3, 20, 5]
+    assert all(name.startswith("abc"[part]) for name, part in rows.select("id", "part").iter_rows())
+    assert rows["part"].to_list() != sorted(rows["part"])
+
+
+def test_mixture_without_shuffle_keeps_the_parts_in_order(make_rows, run_stage):
+    parts = (make_rows(frame_of(["a", "b"])), make_rows(frame_of(["c", "d"])))
+    rows, _ = run_stage("mix", MixConfig(quotas=(None, None), shuffle=False), rows=parts)
+    assert rows["id"].to_list() == ["a", "b", "c", "d"]
+
+
+def test_quota_of_a_part_is_its_subset_of_the_same_seed(make_rows, run_stage):
+    folder = make_rows(frame_of([f"r{i}" for i in range(50)]))
+    other = make_rows(frame_of(["x"]))
+    mixed, _ = run_stage("mix", MixConfig(quotas=(10, 1), seed=4), rows=(folder, other))
+    subset, _ = run_stage("subset", SubsetConfig(rows=10, seed=4), rows=folder)
+    assert set(mixed["id"]) == {*subset["id"], "x"}
+
+
+def test_same_id_in_two_parts_is_kept_twice_under_two_names(make_rows, run_stage):
+    parts = (
+        make_rows(frame_of(["a", "b"], solution=["1", "2"])),
+        make_rows(frame_of(["b", "c"], level=[7, 8])),
+    )
+    rows, _ = run_stage("mix", MixConfig(quotas=(None, None)), rows=parts)
+    assert sorted(rows["id"]) == ["a", "b", "b@1", "c"]
+    assert rows.filter(pl.col("id") == "b@1").row(0, named=True) | {"problem": ""} == {
+        "id": "b@1",
+        "problem": "",
+        "solution": None,
+        "level": 7,
+        "part": 1,
+    }
+
+
+def test_weights_are_apportioned_to_the_total():
+    assert MixConfig(weights=(3.0, 3.0, 1.0), rows=7_000).quotas_of((9_999,) * 3) == (3_000, 3_000, 1_000)
+    assert MixConfig(weights=(1.0, 1.0, 1.0), rows=10).quotas_of((9,) * 3) == (4, 3, 3)
+
+
+def test_quota_that_a_part_cannot_fill_is_refused(make_rows, run_stage):
+    parts = (make_rows(frame_of(["a", "b"])), make_rows(frame_of(["c"])))
+    with pytest.raises(InputError, match="part 1 of the mixture should give 2 rows and has 1"):
+        run_stage("mix", MixConfig(quotas=(1, 2)), rows=parts)
+    with pytest.raises(InputError, match="names 1 parts, but 2 inputs"):
+        run_stage("mix", MixConfig(quotas=(1,)), rows=parts)
+
+
+def test_mixture_needs_quotas_or_weights():
+    for wrong in ({}, {"quotas": (1,), "weights": (1.0,), "rows": 1}, {"weights": (1.0,)}, {"quotas": (0,)}):
+        with pytest.raises(ValidationError):
+            MixConfig(**wrong)

@@ -1,0 +1,337 @@
+"""Reinforcement learning: batches, pinned fields, published steps, resume, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.engines import rl
+from pipeline.errors import InputError, StageError
+from pipeline.job import Job
+from pipeline.stages.rl import RewardTerm, RlConfig
+
+ROOT = Path(__file__).parents[2]
+TERMS = (
+    RewardTerm(name="accuracy"),
+    RewardTerm(name="soft_overlong", weight=0.5, params={"max_length": 16, "cache": 15}),
+)
+
+
+def make_config(**changes) -> RlConfig:
+    chosen = {
+        "algorithm": "grpo", "reward": TERMS, "steps": 4, "prompts_per_step": 2, "rollouts": 4, "max_new_tokens": 12,
+        "learning_rate": 1e-2, "precision": "fp32",
+    }  # fmt: skip
+    return RlConfig(**(chosen | changes))
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory) -> Path:
+    from pipeline.engines.policy import save_policy
+    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.stages.base import TinyModel
+
+    config = TinyModel(hidden_size=32, layers=2, heads=4, kv_heads=2, intermediate_size=64, max_positions=256)
+    tokenizer = build_tokenizer()
+    model = build_model(config, len(tokenizer) + 9, tokenizer, seed=1)
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, *range(20, 40)]
+    folder = tmp_path_factory.mktemp("policy")
+    save_policy(model, tokenizer, folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "rows.parquet"
+    frame = {
+        "id": [f"p{i}" for i in range(6)],
+        "problem": [f"{i}+1?" for i in range(6)],
+        "answer": list("123456"),
+    }
+    pl.DataFrame(frame).write_parquet(path)
+    return path
+
+
+def make_job(folder: Path, config: RlConfig) -> Job:
+    folder.mkdir(parents=True, exist_ok=True)
+    return Job("rl-1", "rl", config, 3, {}, folder)
+
+
+def run(folder: Path, policy: Path, rows: Path, config: RlConfig, **options):
+    return rl.train(make_job(folder, config), config, policy=policy, rows=rows, **options)
+
+
+def read_weights(folder: Path) -> dict:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model.safetensors")
+
+
+def is_same(one: Path, two: Path) -> bool:
+    a, b = read_weights(one), read_weights(two)
+    return a.keys() == b.keys() and all(a[name].equal(b[name]) for name in a)
+
+
+@pytest.fixture(scope="module")
+def finished(policy, rows, tmp_path_factory):
+    """A whole run over more than one pass of the data, two of its steps published."""
+    folder = tmp_path_factory.mktemp("rl") / "whole"
+    config = make_config(steps=8)
+    facts = run(folder, policy, rows, config, save_steps=(3, 8))
+    return folder, config, facts
+
+
+@pytest.mark.parametrize(
+    ("changes", "processes", "expected"),
+    [
+        ({}, 1, (8, 1, 1, 2, 1)),
+        ({"micro_batch": 2}, 1, (2, 4, 4, 2, 1)),
+        ({"micro_batch": 2}, 2, (2, 2, 2, 2, 1)),
+        ({"updates_per_generation": 3}, 1, (8, 1, 3, 6, 3)),
+        ({"updates_per_generation": 3, "iterations": 2, "micro_batch": 4}, 1, (4, 2, 6, 6, 6)),
+        ({"prompts_per_step": 3, "rollouts": 8}, 4, (6, 1, 1, 3, 1)),
+    ],
+)
+def test_a_round_is_split_so_that_every_update_takes_its_prompts(monkeypatch, changes, processes, expected):
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    config = make_config(**changes)
+    split = rl.split_rounds(config, processes)
+    assert (split.micro_batch, split.accumulation, split.passes, split.prompts, split.cycle) == expected
+    rollouts = split.micro_batch * split.passes * processes
+    assert rollouts == config.prompts_per_step * config.rollouts * config.updates_per_generation
+
+
+@pytest.mark.parametrize(
+    ("changes", "processes", "message"),
+    [
+        ({}, 3, "cannot be spread evenly over 3 processes"),
+        ({"micro_batch": 3}, 1, "micro_batch 3 does not divide"),
+        ({"micro_batch": 4, "loss": "bnpo"}, 1, "would change its result"),
+    ],
+)
+def test_uneven_splits_are_refused_with_a_remedy(monkeypatch, changes, processes, message):
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    with pytest.raises(InputError, match=message) as caught:
+        rl.split_rounds(make_config(**changes), processes)
+    assert caught.value.remedy
+
+
+def test_a_run_leaves_policy_log_rollouts_and_facts(finished, policy):
+    folder, _, facts = finished
+    assert not is_same(folder / "model", policy), "rewards differ, so weights must move"
+    log = pl.read_parquet(folder / "log.parquet")
+    names = {
+        "loss",
+        "grad_norm",
+        "reward",
+        "reward_std",
+        "rewards/accuracy/mean",
+        "rewards/soft_overlong/mean",
+    }
+    assert names | {"completions/mean_length", "completions/clipped_ratio", "learning_rate"} <= set(
+        log["metric"]
+    )
+    assert log.filter(pl.col("metric") == "reward")["step"].to_list() == list(range(1, 9))
+    rollouts = pl.read_parquet(folder / "rollouts.parquet")
+    assert rollouts.height == 3 * 8 and set(rollouts["step"]) == {5, 6, 7}
+    assert {"problem_id", "response", "n_tokens", "reward_accuracy", "reward_soft_overlong"} <= set(
+        rollouts.columns
+    )
+    assert facts["steps"] == 8 and facts["rollouts"] == 64 and facts["generated_tokens"] > 64
+    json.dumps(facts)
+
+
+def test_the_reward_is_the_weighted_sum_of_the_terms(finished):
+    log = pl.read_parquet(finished[0] / "log.parquet").pivot("metric", index="step", values="value")
+    expected = log["rewards/accuracy/mean"] + 0.5 * log["rewards/soft_overlong/mean"]
+    assert (log["reward"] - expected).abs().max() < 1e-5
+
+
+def test_published_steps_are_the_policies_of_those_steps(finished, policy, rows, tmp_path):
+    folder, config, _ = finished
+    assert is_same(folder / "steps" / "8" / "model", folder / "model")
+    assert not is_same(folder / "steps" / "3" / "model", folder / "model")
+    run(tmp_path / "stopped", policy, rows, config, stop_after=3)
+    assert is_same(folder / "steps" / "3" / "model", tmp_path / "stopped" / "model")
+    from pipeline.engines.policy import load_policy
+
+    load_policy(folder / "steps" / "3" / "model")
+
+
+def test_a_run_killed_at_any_moment_ends_with_the_same_weights(finished, policy, rows, tmp_path):
+    folder, config, _ = finished
+    hurried = config.model_copy(update={"save_every_minutes": 1e-6})
+    program = (
+        "import sys, os, signal; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/tests/engines']\n"
+        "from pathlib import Path; import test_rl as t\n"
+        "from pipeline.stages.rl import RlConfig\n"
+        "where, policy, rows, config = sys.argv[2:]\n"
+        "config = RlConfig.model_validate_json(config)\n"
+        "t.run(Path(where), Path(policy), Path(rows), config, save_steps=(3, 8))\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(ROOT), str(tmp_path), str(policy), str(rows), hurried.model_dump_json()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not (tmp_path / "work" / "checkpoints" / "checkpoint-5").exists() and child.poll() is None:
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert not (tmp_path / "model").exists()
+    facts = run(tmp_path, policy, rows, hurried, save_steps=(3, 8))
+    assert facts["resumed_at_step"] >= 3
+    for published in ("model", "steps/3/model", "steps/8/model"):
+        assert is_same(tmp_path / published, folder / published)
+    ours, theirs = (pl.read_parquet(f / "rollouts.parquet") for f in (tmp_path, folder))
+    assert ours.equals(theirs)
+
+
+def test_working_checkpoints_fall_between_rounds_only(policy, rows, tmp_path):
+    changes = {"updates_per_generation": 2, "iterations": 2, "steps": 9, "save_every_minutes": 1e-6}
+    config = make_config(**changes)
+    run(tmp_path / "whole", policy, rows, config)
+    found = sorted(p.name for p in (tmp_path / "whole" / "work" / "checkpoints").glob("checkpoint-*"))
+    assert found == ["checkpoint-4", "checkpoint-8"]
+    start = tmp_path / "whole" / "work" / "checkpoints" / "checkpoint-4"
+    facts = run(tmp_path / "resumed", policy, rows, config, resume_from=start)
+    assert facts["resumed_at_step"] == 4
+    assert is_same(tmp_path / "whole" / "model", tmp_path / "resumed" / "model")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"algorithm": "rloo", "kl": 0.05, "whiten_advantages": True},
+        {"kl": 0.04, "loss": "dapo", "clip_high": 0.28, "micro_batch": 4, "mask_truncated": True},
+        {"loss": "dr_grpo", "scale_rewards": "none", "precision": "bf16", "top_p": 0.9},
+        {"lora": {"rank": 4, "alpha": 8, "dropout": 0.1}},
+    ],
+    ids=["rloo", "kl_dapo", "dr_grpo_bf16", "lora"],
+)
+def test_every_variant_trains_and_can_be_loaded_again(policy, rows, tmp_path, changes):
+    config = RlConfig.model_validate_json(json.dumps(make_config(steps=2).model_dump(mode="json") | changes))
+    run(tmp_path, policy, rows, config, save_steps=(1,))
+    from pipeline.engines.policy import load_policy
+
+    for place in ("model", "steps/1/model"):
+        load_policy(tmp_path / place)
+    metrics = set(pl.read_parquet(tmp_path / "log.parquet")["metric"])
+    assert ("kl" in metrics) == (config.kl > 0)
+
+
+def test_publishing_a_step_never_changes_what_follows(finished, policy, rows, tmp_path):
+    run(tmp_path, policy, rows, finished[1], save_steps=tuple(range(1, 8)))
+    assert is_same(tmp_path / "model", finished[0] / "model")
+
+
+def test_micro_batches_change_only_rounding(finished, policy, rows, tmp_path):
+    run(tmp_path, policy, rows, finished[1].model_copy(update={"micro_batch": 2}), stop_after=1)
+    whole, split = (pl.read_parquet(f / "log.parquet") for f in (finished[0], tmp_path))
+    for metric in ("reward", "grad_norm", "completions/mean_length"):
+        one, two = (
+            log.filter((pl.col("metric") == metric) & (pl.col("step") == 1))["value"][0]
+            for log in (whole, split)
+        )
+        assert one == pytest.approx(two, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_draw_the_same_rollouts_as_one(finished, policy, rows, tmp_path):
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:3]\n"
+        "from pathlib import Path; import test_rl as t\n"
+        "t.run(*map(Path, sys.argv[3:]), t.make_config(steps=8), stop_after=1)\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    launcher = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(tmp_path / "program.py"),
+    ]
+    places = [str(p) for p in (ROOT, ROOT / "tests" / "engines", tmp_path / "two", policy, rows)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, *launcher, *places], env=environment, check=True, capture_output=True)
+    run(tmp_path / "one", policy, rows, finished[1], stop_after=1)
+    two, one = (pl.read_parquet(tmp_path / name / "rollouts.parquet") for name in ("two", "one"))
+    assert two.equals(one.head(two.height)), "the first process keeps its half of the round"
+    logs = [pl.read_parquet(tmp_path / name / "log.parquet") for name in ("two", "one")]
+    norms = [log.filter(pl.col("metric") == "grad_norm")["value"][0] for log in logs]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+
+
+def test_every_field_that_moves_results_reaches_trl(policy, rows, tmp_path, monkeypatch):
+    from pipeline.engines import rl_trainer
+
+    config = make_config(
+        kl=0.1, clip=0.1, clip_high=0.3, temperature=0.7, top_p=0.9, iterations=2, loss="dr_grpo"
+    )
+    seen = {}
+
+    class Stop(Exception):
+        pass
+
+    def look(**options):
+        seen.update(vars(options["args"]))
+        raise Stop
+
+    monkeypatch.setattr(rl_trainer, "_Grpo", look)
+    with pytest.raises(Stop):
+        run(tmp_path, policy, rows, config)
+    expected = {
+        "beta": 0.1, "epsilon": 0.1, "epsilon_high": 0.3, "temperature": 0.7, "top_p": 0.9, "top_k": 0,
+        "num_iterations": 2, "loss_type": "dr_grpo", "scale_rewards": "group", "num_generations": 4, "max_steps": 4,
+        "importance_sampling_level": "token", "max_completion_length": 12, "reward_weights": [1.0, 0.5],
+        "mask_truncated_completions": False, "use_bias_correction_kl": False, "learning_rate": 1e-2,
+        "generation_batch_size": 8, "seed": 3,
+    }  # fmt: skip
+    assert {name: seen[name] for name in expected} == expected
+
+
+def test_a_reward_that_is_no_number_stops_the_run(policy, rows, tmp_path, monkeypatch):
+    from pipeline.engines import rollouts
+
+    monkeypatch.setattr(
+        rollouts.catalogue,
+        "build",
+        lambda *_, **__: lambda completions, **_: [float("nan")] * len(completions),
+    )
+    with pytest.raises(StageError, match="reward 'accuracy' gave nan for a response to 'p"):
+        run(tmp_path, policy, rows, make_config())
+
+
+@pytest.mark.parametrize(
+    ("frame", "changes", "message"),
+    [
+        ({"id": ["a", "b"], "problem": ["x", "y"], "answer": ["1", None]}, {}, "row 'b' has no gold answer"),
+        ({"id": ["a", "b"], "problem": ["x", "x"], "answer": ["1", "1"]}, {}, "1 distinct problems"),
+        ({"id": ["a"], "problem": ["x"]}, {}, "column answer is missing"),
+    ],
+)
+def test_unusable_data_is_refused(policy, tmp_path, frame, changes, message):
+    pl.DataFrame(frame).write_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "job", policy, tmp_path / "rows.parquet", make_config(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({"rollout_engine": "vllm"}, {}, "rollout_engine vllm needs GPUs"),
+        ({}, {"save_steps": (5,)}, "checkpoint 5 is not between 1 and 4"),
+        ({}, {"stop_after": 9}, "stop_after 9 is not between 1 and 4"),
+    ],
+)
+def test_impossible_requests_are_refused(policy, rows, tmp_path, changes, options, message):
+    with pytest.raises(InputError, match=message):
+        run(tmp_path, policy, rows, make_config(**changes), **options)

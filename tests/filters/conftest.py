@@ -1,0 +1,70 @@
+"""What the tests of filters share: rows on disk, a run of the filter stage."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipeline.job import Job
+from pipeline.stages import filter as filter_stage
+
+
+@pytest.fixture
+def save_rows(tmp_path: Path) -> Callable[..., Path]:
+    """save_rows(frame or list of problems) -> the folder of a dataset artifact."""
+    numbers = itertools.count()
+
+    def save(rows: pl.DataFrame | Sequence[str]) -> Path:
+        if not isinstance(rows, pl.DataFrame):
+            rows = pl.DataFrame({"id": [f"r{i}" for i in range(len(rows))], "problem": list(rows)})
+        folder = tmp_path / f"rows-{next(numbers)}"
+        folder.mkdir()
+        rows.write_parquet(folder / "rows.parquet")
+        return folder
+
+    return save
+
+
+@pytest.fixture
+def make_filter_job(tmp_path: Path, save_rows: Callable[..., Path]) -> Callable[..., Job]:
+    """make_filter_job(rows, {name: params}, …, seed=, batch_rows=, against=, policy=) -> Job."""
+    numbers = itertools.count()
+
+    def make(rows: Any, *steps: Any, seed: int = 0, batch_rows: int = 7, **inputs: Any) -> Job:
+        named = [
+            {"name": s} if isinstance(s, str) else {"name": k, "params": v}
+            for s in steps
+            for k, v in _items(s)
+        ]
+        config = filter_stage.Config.model_validate(
+            {"filters": tuple(named), "seed": seed, "batch_rows": batch_rows}
+        )
+        folder = tmp_path / f"filter-{next(numbers)}"
+        folder.mkdir()
+        given = {"rows": (save_rows(rows),), **inputs}
+        return Job(key=folder.name, stage="filter", config=config, seed=0, inputs=given, folder=folder)
+
+    return make
+
+
+def _items(step: Any) -> list[tuple[str, Any]]:
+    return [("", None)] if isinstance(step, str) else list(step.items())
+
+
+@pytest.fixture
+def run_filters(make_filter_job: Callable[..., Job]) -> Callable[..., tuple[pl.DataFrame, dict[str, Any]]]:
+    """run_filters(rows, {name: params}, …) -> (rows, facts)."""
+
+    def run(rows: Any, *steps: Any, **options: Any) -> tuple[pl.DataFrame, dict[str, Any]]:
+        job = make_filter_job(rows, *steps, **options)
+        facts = filter_stage.run(job)
+        json.dumps(facts)
+        return pl.read_parquet(job.folder / "rows.parquet"), facts
+
+    return run

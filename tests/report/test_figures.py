@@ -1,0 +1,77 @@
+"""Scales, lines and layout of the figures."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+from synthetic import make_valley
+
+from pipeline.report.lines import MOST_LINES, Encoding, colour_class
+from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, nice_ticks
+from pipeline.report.training import average_curves, thin_curve
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0.12, 0.47), (-3, 8), (5, 5), (1e-9, 3e-9), (0, 16384)])
+def test_ticks_are_round_and_span_the_values(low, high):
+    ticks = nice_ticks(low, high)
+    assert ticks[0] <= low and ticks[-1] >= high and 2 <= len(ticks) <= 8
+
+
+def test_labels_in_a_figure_are_escaped_and_shortened():
+    line = Line("<b>bold</b> and far too long to stand", "s0", (Point(0, 1.0), Point(1, 2.0)))
+    text = draw_panel(PanelFrame("<t>", "y", str, ("<x>", "y")), [line])
+    assert "<b>" not in text and "<x>" not in text and "&lt;b&gt;" in text and "…" in text
+
+
+def test_a_panel_of_one_value_is_drawn():
+    assert "circle" in draw_panel(PanelFrame("t", "y", str), [Line("a", "s0", (Point(3, 0.0),))])
+
+
+def test_many_cells_are_split_into_panels_of_few_lines(tmp_path):
+    request = make_valley(
+        tmp_path, models=tuple(f"m{i}" for i in range(9)), is_done=lambda unit: False, replicates=1
+    )
+    keys = [dict(u.cell) for u in request.units]
+    encoding = Encoding.choose(keys, request)
+    lines: dict[str, set[tuple[str, ...]]] = {}
+    for key in keys:
+        lines.setdefault(encoding.facet_of(key), set()).add(tuple(key.values()))
+    assert max(len(group) for group in lines.values()) <= MOST_LINES
+
+
+def test_a_level_has_one_colour_and_doing_nothing_is_grey(tmp_path):
+    request = make_valley(tmp_path, is_done=lambda unit: False)
+    assert colour_class(request, "rl", "none") == "neutral"
+    colours = [
+        colour_class(request, f, lv) for f, levels in request.factors.items() for lv in levels if lv != "none"
+    ]
+    assert len(set(colours)) == len(colours)
+
+
+def test_curves_are_thinned_without_losing_their_mean():
+    rows = pl.DataFrame({"step": list(range(1000)), "value": [float(i % 7) for i in range(1000)]})
+    curve = thin_curve(rows)
+    assert len(curve) == 120
+    assert sum(v for _, v in curve) / 120 == pytest.approx(3.0, abs=0.05)
+    assert thin_curve(rows.clear()) == []
+
+
+def test_a_mean_curve_uses_the_replicates_that_reach_so_far():
+    assert average_curves([[(0, 0.0), (1, 2.0), (2, 4.0)], [(0, 2.0), (1, 4.0)]]) == [
+        (0, 1.0),
+        (1, 3.0),
+        (2, 4.0),
+    ]
+
+
+def test_describing_a_report_imports_nothing_heavy():
+    code = "import sys, pipeline.stages.report, pipeline.report.request; print(*{'numpy', 'polars', 'jinja2', 'scipy', 'torch'} & set(sys.modules))"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == ""
+    )
