@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pipeline.intervals import LEVEL, Estimate
 from pipeline.report.request import CompiledClaim, Part
-from pipeline.stats import LEVEL, Estimate, Side, estimate_contrast, estimate_mean, estimate_ratio
+from pipeline.stats import Side, estimate_contrast, estimate_mean, estimate_ratio
 
 Status = Literal["supported", "refuted", "undecided", "incomplete"]
 
@@ -160,15 +161,8 @@ class _Shifted(Estimate):
 
     @classmethod
     def of(cls, mean: Estimate, value: float) -> _Shifted:
-        return cls(
-            mean.value - value,
-            mean.terms,
-            mean.n_problems,
-            mean.n_replicates,
-            mean.share_n,
-            mean.notes,
-            value,
-        )
+        fields = {field: getattr(mean, field) for field in Estimate.__dataclass_fields__}
+        return cls(**{**fields, "value": mean.value - value}, shift=value)
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         low, high = self._mean.interval(level)
@@ -179,7 +173,8 @@ class _Shifted(Estimate):
 
     @property
     def _mean(self) -> Estimate:
-        return Estimate(self.value + self.shift, self.terms, self.n_problems, self.n_replicates, self.share_n)
+        fields = {field: getattr(self, field) for field in Estimate.__dataclass_fields__}
+        return Estimate(**{**fields, "value": self.value + self.shift})
 
 
 def holm_levels(p_values: Sequence[float], *, level: float = LEVEL) -> list[float]:

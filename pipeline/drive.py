@@ -18,9 +18,9 @@ from pathlib import Path
 
 from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.frozen import refuse_unpinned
-from pipeline.plan.status import is_locked, progress_line, state_of
+from pipeline.plan.status import failures, is_locked, progress_line
 from pipeline.record import is_done
-from pipeline.render import counts_table
+from pipeline.render import counts_table, verdict_lines
 
 INCOMPLETE = 3
 POLL_SECONDS = 1.0
@@ -50,17 +50,13 @@ def run_studies(specs: Sequence[Path], results: Path, profile: str | None, passe
 
 def _finish(plan: Plan, code: int, log: Path) -> int:
     after = dataclasses.replace(plan)
-    for key in after.artifacts:
-        if state_of(after, key) == "failed":
-            from pipeline.plan.status import _failure
-
-            failure = _failure(after, key, after.studies[0].study.document.file)
-            print(f"✗ {key}\n    {failure.message}\n    alone: {failure.command}", file=sys.stderr)
+    for failure in failures(after):
+        print(f"✗ {failure.key}\n    {failure.message}\n    alone: {failure.command}", file=sys.stderr)
     if code == 0 and not after.to_run:
-        from pipeline.reporting import publish
+        from pipeline.reporting import build_reports
 
-        for page in publish(after):
-            print("\n".join([f"\nreport of {page.study}: {page.path}", *page.verdicts]))
+        for page in build_reports(after):
+            print("\n".join(["", f"report of {page.study}: {page.path}", *verdict_lines(page.claims)]))
         return 0
     left = len(after.to_run)
     if left:

@@ -9,21 +9,21 @@ mean squares of the crossed model; Satterthwaite 1946, Biometrics Bulletin 2:110
 Guaranteed: several measures are averaged with equal weight (macro mean), their problems independent, their
 replicates shared. A variance component estimated below zero counts as zero, which widens the interval.
 With one replicate only problems vary; the caller says what that leaves out (`claims.describe_scope`).
+With two, the replicates keep their own t quantile (`intervals`), as Satterthwaite's would be too small.
 Refused: an empty side (EmptySideError), a measure whose two sides have no problem in common.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from pipeline.errors import InputError
+from pipeline.intervals import LEVEL, Estimate, Term
 
-LEVEL = 0.95
 MIN_INFORMATIVE = 5
 """Problems that must differ from the usual value before a normal approximation of a share is trusted."""
 
@@ -55,68 +55,6 @@ class Side:
     def __post_init__(self) -> None:
         if not self.panels or any(panel.values.size == 0 for panel in self.panels):
             raise EmptySideError("no problem has a value", "Score at least one response for it.")
-
-
-@dataclass(frozen=True)
-class Term:
-    """One mean square of the variance of an estimate, with its degrees of freedom; may be negative."""
-
-    variance: float
-    df: float
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean or contrast with its variance. `share_n` is set for one-sided shares: Wilson intervals then."""
-
-    value: float
-    terms: tuple[Term, ...]
-    n_problems: int
-    n_replicates: int
-    share_n: float | None = None
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def variance(self) -> float:
-        return sum(term.variance for term in self.terms)
-
-    @property
-    def df(self) -> float:
-        """Satterthwaite's degrees of freedom of the summed mean squares; at least 1."""
-        if not math.isfinite(self.variance):
-            return 1.0
-        spread = sum(term.variance**2 / term.df for term in self.terms if term.df > 0)
-        return max(self.variance**2 / spread, 1.0) if spread > 0 else math.inf
-
-    def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """The two-sided interval: t quantiles, or Wilson's with the effective number of problems."""
-        quantile = student_quantile((1 + level) / 2, self.df)
-        if self.share_n is not None:
-            return wilson(self.value, self.share_n, quantile)
-        if not math.isfinite(self.variance):
-            return -math.inf, math.inf
-        if self.variance == 0:
-            return self.value, self.value
-        half = quantile * math.sqrt(self.variance)
-        return self.value - half, self.value + half
-
-    def p_value(self, threshold: float) -> float:
-        """Two-sided p of `threshold`: below 1 − level exactly where the interval leaves it out.
-
-        1 where nothing varies: an interval without width cannot be trusted to decide.
-        """
-        variance = self.variance
-        if self.share_n is not None:
-            variance = threshold * (1 - threshold) / self.share_n
-            if variance <= 0:
-                return (
-                    0.0
-                    if (threshold in (0, 1) and self.value != threshold) or not 0 <= threshold <= 1
-                    else 1.0
-                )
-        if variance == 0 or not math.isfinite(variance):
-            return 1.0
-        return float(2 * student_cdf(-abs(self.value - threshold) / math.sqrt(variance), self.df))
 
 
 def estimate_mean(side: Side) -> Estimate:
@@ -167,17 +105,25 @@ def _combine(left: Side, right: Side | None, times: float) -> Estimate:
         terms.append(
             _problem_term(per_problem, scale=_scale(left, right, times), bounded=left.bounded, notes=notes)
         )
-    if paired:
-        terms += _replicate_terms([_sum_blocks(a, b) for a, b in blocks.values()])
-    else:
-        for sides in zip(*blocks.values(), strict=True):
-            terms += _replicate_terms([block for block in sides if block is not None])
+    few: list[Term] = []
+    groups = (
+        [[_sum_blocks(a, b) for a, b in blocks.values()]] if paired else zip(*blocks.values(), strict=True)
+    )
+    for group in groups:
+        between, errors = _replicate_terms([block for block in group if block is not None])
+        if between is not None:
+            (few if between.df < 2 else terms).append(between)
+            terms += errors
     sizes = [(a if a is not None else b).shape[1] for a, b in blocks.values()]
     share_n = (
-        _effective_problems(value, terms, sizes, few=bool(notes)) if right is None and left.bounded else None
+        _effective_problems(value, [*terms, *few], sizes, few=bool(notes))
+        if right is None and left.bounded
+        else None
     )
     n_replicates = min((len(side.replicates) for side in (left, right) if side and side.trained), default=1)
-    return Estimate(value, tuple(terms), sum(sizes), n_replicates, share_n, tuple(dict.fromkeys(notes)))
+    return Estimate(
+        value, tuple(terms), sum(sizes), n_replicates, share_n, tuple(dict.fromkeys(notes)), tuple(few)
+    )
 
 
 def _weighted_blocks(
@@ -239,22 +185,24 @@ def _problem_term(per_problem: Array, *, scale: float, bounded: bool, notes: lis
     return Term(variance, count - 1)
 
 
-def _replicate_terms(blocks: list[Array]) -> list[Term]:
-    """S²_g/R − Σ MS_E/(R·P) for the replicate means g of the summed blocks; none below zero or with R = 1."""
+def _replicate_terms(blocks: list[Array]) -> tuple[Term | None, list[Term]]:
+    """S²_g/R of the replicate means g of the summed blocks, and −MS_E/(R·P) of each block.
+
+    None with one replicate, and with three or more where the component is estimated below zero; with two,
+    too little is known to call it zero.
+    """
     if not blocks or blocks[0].shape[0] < 2:
-        return []
+        return None, []
     replicates = blocks[0].shape[0]
     means = sum(block.mean(axis=1) for block in blocks)
     between = Term(float(means.var(ddof=1)) / replicates, replicates - 1)
     errors = []
-    for block in blocks:
-        problems = block.shape[1]
-        if problems < 2:
-            continue
+    for block in (block for block in blocks if block.shape[1] > 1):
         residual = block - block.mean(axis=0) - block.mean(axis=1, keepdims=True) + block.mean()
-        df = (replicates - 1) * (problems - 1)
-        errors.append(Term(-float((residual**2).sum()) / df / (replicates * problems), df))
-    return [between, *errors] if between.variance + sum(e.variance for e in errors) > 0 else []
+        df = (replicates - 1) * (block.shape[1] - 1)
+        errors.append(Term(-float((residual**2).sum()) / df / block.size, df))
+    is_positive = between.variance + sum(error.variance for error in errors) > 0
+    return (between, errors) if is_positive or replicates == 2 else (None, [])
 
 
 def _effective_problems(value: float, terms: list[Term], sizes: list[int], *, few: bool) -> float:
@@ -264,26 +212,6 @@ def _effective_problems(value: float, terms: list[Term], sizes: list[int], *, fe
     if few or variance <= 0 or not 0 < value < 1 or not math.isfinite(variance):
         return actual
     return value * (1 - value) / variance
-
-
-def student_quantile(probability: float, df: float) -> float:
-    """The quantile of Student's t; the normal one for infinitely many degrees of freedom."""
-    return float(special.stdtrit(df, probability) if math.isfinite(df) else special.ndtri(probability))
-
-
-def student_cdf(value: float, df: float) -> float:
-    """The distribution function of Student's t."""
-    return float(special.stdtr(df, value) if math.isfinite(df) else special.ndtr(value))
-
-
-def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927, JASA 22:209); n may be an effective sample size."""
-    if not math.isfinite(quantile):
-        return 0.0, 1.0
-    square = quantile**2
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = quantile / (1 + square / n) * math.sqrt(max(share * (1 - share) / n + square / (4 * n * n), 0.0))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:

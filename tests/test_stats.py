@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.intervals import wilson
 from pipeline.stats import (
     Panel,
     Side,
@@ -15,7 +16,6 @@ from pipeline.stats import (
     estimate_mean,
     estimate_ratio,
     pass_at_k,
-    wilson,
 )
 
 
@@ -45,6 +45,9 @@ def covers_zero(estimate) -> bool:
     [
         (30, 1, 0.0, 0.2, 0.25),
         (30, 2, 0.03, 0.2, 0.25),
+        (30, 2, 0.1, 0.2, 0.25),
+        (500, 2, 0.05, 0.2, 0.3),
+        (500, 2, 0.15, 0.2, 0.3),
         (30, 3, 0.0, 0.2, 0.25),
         (30, 3, 0.06, 0.2, 0.25),
         (200, 2, 0.01, 0.2, 0.3),

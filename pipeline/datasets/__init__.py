@@ -39,7 +39,9 @@ class FieldMap(Config):
     id: Column | None = content("id?", describe="Column of unique ids; else made from the problem's text.")
     problem: Column = content("problem", describe="Column of the problem's text.")
     body: Column | None = content(None, describe="Column put before the problem as a sentence (SVAMP).")
-    answer: Column | None = content("answer?", describe="Column that the gold answer is read from.")
+    answer: Column | None = content(
+        "answer", describe="Column that the gold answer is read from; null where there is none."
+    )
     gold: GoldRule = content("as_is", describe="How the gold answer is read from that column.")
     unwrap_math: bool = content(False, describe="Take the dollar signs off a gold that is one formula.")
     gold_in_problem: bool = content(

@@ -1,13 +1,15 @@
 """Obtain a policy from the Hugging Face Hub or from a folder; the checks are those of policy.py.
 
 Guaranteed: the Hub is asked for one commit only and for safetensors, JSON, text and template files only; model/
-holds real files of its own (hard links where the file system allows), so that it survives a cleaned cache.
+holds files of its own (weights of the Hub's cache, which are never rewritten, are hard-linked where possible), so
+that it survives a cleaned cache and later edits of a local folder.
 Refused: unpinned names, weights in pickle, a folder that has changed since it was planned, a policy that cannot
 be loaded.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -30,19 +32,29 @@ def fetch_policy(job: Job, config: HubModel) -> dict[str, Any]:
             f"model {config.name!r} is not pinned to a commit, so its weights could change under the study",
             "Pin it with `studyc pin`, or name a local folder: {path: …}.",
         )
+    job.progress(0, 1, "models")
+    folder = _download(config)
+    return _place(job, folder, link=True) | {"commit": config.revision}
+
+
+def _download(config: HubModel) -> Path:
+    """The snapshot of the commit, from the network or, where that fails, whole from the Hub's cache."""
     quiet_libraries()
     from huggingface_hub import snapshot_download
 
-    job.progress(0, 1, "models")
+    wanted: dict[str, Any] = {"revision": config.revision, "allow_patterns": list(PATTERNS)}
     try:
-        folder = snapshot_download(config.name, revision=config.revision, allow_patterns=list(PATTERNS))
+        return Path(snapshot_download(config.name, **wanted))
     except Exception as problem:
+        with contextlib.suppress(Exception):
+            folder = Path(snapshot_download(config.name, local_files_only=True, **wanted))
+            check_policy_folder(folder)
+            return folder
         reason = next((line for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
         raise InputError(
             f"model {config.name} at {config.revision[:12]} cannot be downloaded: {reason}",
             "Check name, pin and network (and HF_TOKEN for gated models); offline, the Hub's cache must hold it.",
         ) from problem
-    return _place(job, Path(folder)) | {"commit": config.revision}
 
 
 def copy_policy(job: Job, config: LocalModel) -> dict[str, Any]:
@@ -55,15 +67,15 @@ def copy_policy(job: Job, config: LocalModel) -> dict[str, Any]:
             f"{folder} has changed since it was planned (digest {found[:12]}, not {config.digest[:12]})",
             "Run `studyc plan` again to plan with the folder as it is now.",
         )
-    return _place(job, folder)
+    return _place(job, folder, link=False)
 
 
-def _place(job: Job, source: Path) -> dict[str, Any]:
+def _place(job: Job, source: Path, *, link: bool) -> dict[str, Any]:
     check_policy_folder(source)
     scratch = job.folder / f".model-{os.getpid()}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    placed_bytes = sum(_place_file(path, scratch / path.name) for path in _policy_files(source))
+    placed_bytes = sum(_place_file(path, scratch / path.name, link=link) for path in _policy_files(source))
     facts = _check(scratch)
     publish_folder(scratch, job.folder / "model")
     job.progress(1, 1, "models")
@@ -74,15 +86,15 @@ def _policy_files(source: Path) -> Iterable[Path]:
     return sorted(p for p in source.iterdir() if p.is_file() and any(p.match(pattern) for pattern in PATTERNS))
 
 
-def _place_file(source: Path, target: Path) -> int:
-    """Hard-link immutable weights where possible, copy everything else; the file's size in bytes."""
-    real = source.resolve()
-    try:
-        if real.suffix != ".safetensors" and source.suffix != ".safetensors":
-            raise OSError("small files are copied")
-        os.link(real, target)
-    except OSError:
-        shutil.copyfile(real, target)
+def _place_file(source: Path, target: Path, *, link: bool) -> int:
+    """Copy a file, or hard-link it if it is a weight file, may be linked and can be; its size in bytes."""
+    is_linked = False
+    if link and source.suffix == ".safetensors":
+        with contextlib.suppress(OSError):
+            os.link(source.resolve(), target)
+            is_linked = True
+    if not is_linked:
+        shutil.copyfile(source, target)
     return target.stat().st_size
 
 

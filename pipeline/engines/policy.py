@@ -8,6 +8,7 @@ truncated weights, no chat template, no EOS, token ids beyond the embedding's ro
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -108,6 +109,19 @@ def check_policy_folder(folder: Path) -> None:
             f"{folder}: there are no safetensors weights{found}",
             "Convert the weights: save_pretrained(…, safe_serialization=True).",
         )
+    for index in folder.glob("*.safetensors.index.json"):
+        if absent := [name for name in _indexed_files(index) if not (folder / name).is_file()]:
+            raise InputError(
+                f"{folder}: {len(absent)} weight files of the index are missing, first {absent[0]}",
+                "The folder is incomplete: copy or download it again.",
+            )
+
+
+def _indexed_files(index: Path) -> list[str]:
+    try:
+        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError) as problem:
+        raise InputError(f"{index}: not an index of weight files", "Copy or download the folder again.") from problem
 
 
 def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:

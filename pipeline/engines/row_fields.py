@@ -36,7 +36,8 @@ def find_column(column: Column | None, schema: pl.Schema, role: str, source: str
     fields = [name for name in schema if name != ROW]
     near = suggest(wanted[0].removesuffix("?"), fields)
     exist = "" if near.startswith("Known") else f" Fields here: {', '.join(fields)}."
-    raise InputError(f"{source}: there is no field {tried} (wanted as {role})", f"{near}{exist}")
+    none = " A set without gold answers says so: {fields: {answer: null}}." if role == "answer" else ""
+    raise InputError(f"{source}: there is no field {tried} (wanted as {role})", f"{near}{exist}{none}")
 
 
 def needed_columns(

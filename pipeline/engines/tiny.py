@@ -8,6 +8,8 @@ whatever was saved; the words are added tokens, which survive.
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from pipeline.engines.policy import quiet_libraries, save_policy
 from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.stages.base import Phase, TinyModel
+from pipeline.stages.sft import SftConfig
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 
@@ -93,42 +96,51 @@ def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int
 
 
 def _pretrain(job: Job, config: TinyModel, model: Any, tokenizer: Any, data: tuple[Path, ...]) -> dict[str, Any]:
-    """Train phase by phase in place; each phase keeps its working files and, once done, its weights in work/."""
-    from safetensors.torch import load_model, save_model
-
-    from pipeline.engines.sft import fit, read_examples, tokenize
-    from pipeline.engines.trainer_log import write_log
+    """Train phase by phase in place; leaves one log.parquet whose steps count through all phases."""
+    from pipeline.engines.trainer_log import read_log, store_log
 
     facts: dict[str, Any] = {"pretraining_tokens": 0, "pretraining_seconds": 0.0}
+    log: dict[int, dict[str, float]] = {}
     for index, phase in enumerate(config.phases):
         work = job.work / f"phase-{index}"
-        done = work / "weights.safetensors"
-        if done.exists():
-            load_model(model, done)
-            continue
-        settings = _phase_settings(config, phase)
-        examples = [row for source in phase.data for row in read_examples(data[source] / "rows.parquet")]
-        tokens = tokenize(examples, tokenizer, settings)
-
-        def progress(step: int, total: int, metrics: dict[str, float], index: int = index) -> None:
-            job.progress(step, total, "steps", phase=float(index), **{k: metrics[k] for k in ("loss",) if k in metrics})
-
-        _, phase_facts = fit(
-            model, tokenizer, tokens, settings, seed=job.seed + index, work=work, progress=progress
-        )
-        scratch = work / ".weights.safetensors"
-        save_model(model, scratch)
-        scratch.replace(done)
-        facts["pretraining_tokens"] += int(phase_facts["tokens_per_epoch"] * phase.epochs)
-        facts["pretraining_seconds"] += phase_facts["training_seconds"]
-        facts[f"phase_{index}_loss"] = phase_facts["final_loss"]
-        write_log(work, job.folder / f"log-phase-{index}.parquet")
+        found = _train_phase(job, _phase_settings(config, phase), model, tokenizer, work, index, [data[i] for i in phase.data])
+        facts["pretraining_tokens"] += int(found["tokens_per_epoch"] * phase.epochs)
+        facts["pretraining_seconds"] += found["training_seconds"]
+        facts[f"phase_{index}_loss"] = found["final_loss"]
+        before = max(log, default=0)
+        log |= {before + step: metrics | {"phase": index} for step, metrics in read_log(work).items()}
+    store_log(log, job.folder / "log.parquet")
     return facts
 
 
-def _phase_settings(config: TinyModel, phase: Phase) -> Any:
-    from pipeline.stages.sft import SftConfig
+def _train_phase(
+    job: Job, settings: SftConfig, model: Any, tokenizer: Any, work: Path, index: int, data: list[Path]
+) -> dict[str, Any]:
+    """Train one phase, or load what it left in `work` when it was finished before."""
+    from safetensors.torch import load_model, save_model
 
+    from pipeline.engines.sft import fit, read_examples, tokenize
+
+    weights, facts_file = work / "weights.safetensors", work / "facts.json"
+    if facts_file.exists():
+        load_model(model, weights)
+        return json.loads(facts_file.read_text())
+    examples = [row for folder in data for row in read_examples(folder / "rows.parquet")]
+
+    def progress(step: int, total: int, metrics: dict[str, float]) -> None:
+        shown = {name: metrics[name] for name in ("loss",) if name in metrics}
+        job.progress(step, total, "steps", phase=float(index), **shown)
+
+    tokens = tokenize(examples, tokenizer, settings)
+    _, facts = fit(model, tokenizer, tokens, settings, seed=job.seed + index, work=work, progress=progress)
+    save_model(model, weights)
+    scratch = work / ".facts.json"
+    scratch.write_text(json.dumps(facts))
+    os.replace(scratch, facts_file)
+    return facts
+
+
+def _phase_settings(config: TinyModel, phase: Phase) -> SftConfig:
     return SftConfig(
         epochs=phase.epochs,
         batch_size=phase.batch_size,

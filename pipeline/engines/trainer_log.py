@@ -65,19 +65,21 @@ def read_furthest_step(work: Path) -> int:
 
 
 def write_log(work: Path, target: Path) -> dict[int, dict[str, float]]:
-    """Turn work/log.jsonl into log.parquet (step, metric, value); a step that was repeated counts once, the last.
+    """Turn work/log.jsonl into log.parquet; a step that was repeated counts once, the last. The rows by step."""
+    steps = read_log(work)
+    store_log(steps, target)
+    return steps
 
-    Returns the rows by step.
-    """
+
+def store_log(steps: dict[int, dict[str, float]], target: Path) -> None:
+    """Write metrics by step as long-form Parquet: step, metric, value."""
     import polars as pl
 
-    steps = read_log(work)
-    rows = [(step, name, value) for step in sorted(steps) for name, value in sorted(steps[step].items())]
+    rows = [(step, name, float(value)) for step in sorted(steps) for name, value in sorted(steps[step].items())]
     schema = {"step": pl.Int64, "metric": pl.String, "value": pl.Float64}
     scratch = target.with_name(f".{target.name}-{os.getpid()}")
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(scratch)
     os.replace(scratch, target)
-    return steps
 
 
 def read_log(work: Path) -> dict[int, dict[str, float]]:

@@ -141,7 +141,7 @@ def _in_words(claim: ClaimSpec) -> str:
     """A plain sentence for a claim without a text."""
 
     def cells(selector: Mapping[str, Any]) -> str:
-        return ", ".join(f"{f}={'/'.join(chosen_levels(v))}" for f, v in selector.items()) or "all cells"
+        return ", ".join(f"{f}={'/'.join(chosen_levels(v))}" for f, v in sorted(selector.items())) or "all cells"
 
     subject = f"{claim.metric} of {cells(claim.of)}"
     if claim.at_least is not None:

@@ -139,10 +139,11 @@ def _add_report(graph: Graph, study: Study, lowered: Lowered, claims: tuple[Comp
     measured = tuple(dict.fromkeys(key for unit in lowered.units for key in unit.analyses.values()))
     if measured:
         inputs["analyses"] = measured
-    cells = [[list(unit.cell.items()), unit.replicate, unit.step, unit.measure, unit.scores] for unit in lowered.units]
+    cells = [[list(unit.cell.items()), unit.replicate, unit.step, unit.measure, unit.scores, list(unit.analyses.items())]
+             for unit in lowered.units]
     decided = [
         [c.name, c.metric, c.text, c.published, [[p.label, p.kind, p.left, p.right, p.by, p.times, p.value] for p in c.parts]]
-        for c in claims
+        for c in sorted(claims, key=lambda claim: claim.name)
     ]
     published = [entry.model_dump(mode="json") for entry in study.spec.published]
     config = module.Config(study=study.name, content=digest(canonical_json([cells, decided, published])))

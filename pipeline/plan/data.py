@@ -143,7 +143,7 @@ class DataLowering:
         return Rows(self.add("source", config, 0, {}, f"source {slug}", slug), rows, slug, slug)
 
     def _synthetic(self, source: SourceSpec, path: tuple) -> dict[str, Any] | None:
-        locate = lambda below, key: self.problems.document.locate((*path, *below), key=key)  # noqa: E731
+        locate = lambda below, key: self.problems.document.locate((*path, *below), key=key)
         if source.synthetic not in generators.names():
             remedy = suggest(source.synthetic, generators.names())
             self.problems.append(Problem(f"generator {source.synthetic!r} is unknown", remedy, locate(("synthetic",), False)))
@@ -215,7 +215,7 @@ class DataLowering:
                 continue
             options = filters.read_short_form(filter_name, params) if filter_name in filters.names() else params or {}
             path = ("data", name, "filters", i) if isinstance(raw, str) else ("data", name, "filters", i, filter_name)
-            locate = lambda below, key, path=path: document.locate((*path, *below), key=key)  # noqa: E731
+            locate = lambda below, key, path=path: document.locate((*path, *below), key=key)
             settled = validate_entry(filters, "filter", filter_name, options, (), locate, self.problems)
             if settled is None:
                 is_fine = False

@@ -137,6 +137,8 @@ class _Lowering:
                     self.recipes.model(factor.name, probe)
                 elif factor.kind != "value":
                     self.recipes.training(factor.name, probe)
+        for measure in self.study.measures:
+            self.recipes.measure(measure, first)
         self._check_values()
 
     def _check_values(self) -> None:
@@ -163,7 +165,7 @@ class _Lowering:
         for i, raw in enumerate(self.study.spec.analyses):
             name, params = (raw, {}) if isinstance(raw, str) else (next(iter(raw), ""), next(iter(raw.values()), None) or {})
             path = ("analyses", i) if isinstance(raw, str) else ("analyses", i, name)
-            locate = lambda below, key, path=path: self.problems.document.locate((*path, *below), key=key)  # noqa: E731
+            locate = lambda below, key, path=path: self.problems.document.locate((*path, *below), key=key)
             settled = validate_entry(analyses, "analysis", name, params, (), locate, self.problems)
             if settled is not None:
                 config = stages.load("analyse").Config.model_validate({"analysis": name, "params": settled.identity()})
@@ -199,7 +201,7 @@ class _Lowering:
         config = recipe.config
         data: tuple[str, ...] = ()
         if recipe.phases:
-            rows = [self.data.entry(name) for name, _ in recipe.phases[0]]
+            rows = [self.data.entry(name) if name in self.study.spec.data else None for name, _ in recipe.phases[0]]
             if any(r is None for r in rows):
                 return None
             data = tuple(r.key for r in rows)

@@ -56,7 +56,6 @@ def _tiny(study: Study, name: str, raw: Any, settings: Settings, problems: Probl
         return None, ()
     order: list[tuple[str, int | None]] = []
     phases = []
-    is_fine = True
     raw_phases = raw.get("phases", ())
     for i, phase in enumerate(raw_phases if isinstance(raw_phases, tuple) else ()):
         if not isinstance(phase, Mapping):
@@ -66,17 +65,13 @@ def _tiny(study: Study, name: str, raw: Any, settings: Settings, problems: Probl
         indices = []
         for data in names:
             if data not in study.spec.data:
-                is_fine = False
                 if f"data.{data}" not in study.broken:
                     where = locate(("tiny", "phases", i, "data"), False)
                     problems.append(Problem(f"model {name!r}: data {data!r} is unknown", suggest(data, study.spec.data), where))
-                continue
             if (data, None) not in order:
                 order.append((data, None))
             indices.append(order.index((data, None)))
         phases.append({**phase, "data": tuple(indices)} if "data" in phase else dict(phase))
-    if not is_fine:
-        return None, ()
     plain = {**raw, **({"phases": tuple(phases)} if isinstance(raw_phases, tuple) else {})}
     plain.setdefault("prompt", study.spec.prompt)
     return plain, (tuple(order),)

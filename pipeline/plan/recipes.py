@@ -16,8 +16,11 @@ from pipeline.design import Cell
 from pipeline.errors import StudyError, suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
-from pipeline.spec.levels import Problems, Settings, substitute, validate_settings
+from pipeline.spec.levels import Problems, Settings, place_of_reference, substitute, validate_settings
 from pipeline.spec.study import Study
+
+_PLACEHOLDER = ({"name": "accuracy"},)
+"""Stands for a reward with errors, so that the rest of its level is checked as well."""
 
 TRAINING_WORDS = ("data", "rows", "inherits")
 
@@ -55,6 +58,8 @@ class Recipes:
         """The sampling protocol of a measure in a cell; `data` is its benchmark or data entry."""
         settings = self.study.measures[name]
         known = self._references(settings, cell)
+        if settings.is_broken or len(known) < len(settings.references):
+            return None
         key = ("measure", name, *sorted(known.items()))
         if key not in self._known:
             self._known[key] = self._read_measure(name, settings, substitute(settings.values, known))
@@ -62,9 +67,11 @@ class Recipes:
 
     def _resolve(self, factor: str, cell: Cell, read: Any) -> Recipe | None:
         level = self.study.factors[factor].levels[cell.level(factor)]
-        if level.is_skipped or level.settings is None:
+        if level.is_skipped or level.settings is None or level.settings.is_broken:
             return None
         known = self._references(level.settings, cell)
+        if len(known) < len(level.settings.references):
+            return None
         key = (factor, level.name, *sorted(known.items()))
         if key not in self._known:
             values = substitute(level.settings.values, known)
@@ -81,12 +88,13 @@ class Recipes:
             if level is None:
                 if f"factors.{factor}" not in self.study.broken:
                     what = f"${{{reference}}} refers to an unknown factor {factor!r}"
-                    self.problems.add(settings.path, what, suggest(factor, self.study.factors), key=True)
+                    remedy = suggest(factor, self.study.factors)
+                    self.problems.add(place_of_reference(settings, reference), what, remedy)
             elif key:
                 values = level.settings.values if level.settings else {}
                 if key not in values:
                     what = f"${{{reference}}}: level {level.name!r} of {factor!r} has no {key!r}"
-                    self.problems.add(settings.path, what, suggest(key, values), key=True)
+                    self.problems.add(place_of_reference(settings, reference), what, suggest(key, values))
                 known[reference] = values.get(key)
             else:
                 known[reference] = level.name if isinstance(level.value, Mapping) else level.value
@@ -101,9 +109,8 @@ class Recipes:
         words.setdefault("prompt", self.study.spec.prompt)
         before = len(self.problems)
         if stage == "rl":
-            words["reward"] = self._reward(words.get("reward"), settings, label)
-            if words["reward"] is None:
-                del words["reward"]
+            if "reward" in words:
+                words["reward"] = self._reward(words["reward"], settings, label) or _PLACEHOLDER
         also = (*TRAINING_WORDS, *(("checkpoints",) if stage == "rl" else ()))
         module = stages.load(stage)
         config = validate_settings(module.Config, words, settings, self.problems, label=label, also_known=also)
@@ -132,8 +139,6 @@ class Recipes:
         from pipeline.stages.rl import RewardTerm
 
         locate = settings.locator(self.problems.document)
-        if raw is None:
-            return None
         if isinstance(raw, str):
             raw = {raw: 1}
         if not isinstance(raw, Mapping) or not raw:
@@ -212,7 +217,7 @@ class Recipes:
     def _note(self, where: Any, what: str, remedy: str) -> None:
         from pipeline.errors import Problem
 
-        self.problems.append(Problem(what, remedy, where))
+        self.problems.extend([Problem(what, remedy, where)])
 
 
 def validate_entry(

@@ -113,6 +113,12 @@ def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
     )
 
 
+def failures(plan: Plan) -> list[Failure]:
+    """Every artifact of a plan that failed and is not being made again."""
+    spec = plan.studies[0].study.document.file
+    return [_failure(plan, key, spec) for key in plan.artifacts if state_of(plan, key) == "failed"]
+
+
 def _lineage(plan: Plan, policy: str) -> list[str]:
     keys = [policy]
     while plan.artifacts[keys[-1]].stage != "base":

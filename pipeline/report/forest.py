@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -61,7 +61,7 @@ class _Scale:
 def view_claim(claim: CompiledClaim, verdict: ClaimVerdict, metric: Metric) -> ClaimView:
     """Everything that the page says about one claim."""
     scales = [_scale(part, v) for part, v in zip(claim.parts, verdict.parts, strict=True)]
-    span = _span([s for s in scales if s is not None])
+    span = _span([s for s in scales if s is not None], metric)
     kind = next((s.kind for s in scales if s is not None), "difference")
     rows = zip(claim.parts, verdict.parts, scales, strict=True)
     parts = tuple(_view_part(part, v, scale, span, metric) for part, v, scale in rows)
@@ -100,7 +100,7 @@ def _scale(part: Part, verdict: Verdict) -> _Scale | None:
     )
 
 
-def _span(scales: Sequence[_Scale]) -> tuple[float, float]:
+def _span(scales: Sequence[_Scale], metric: Metric) -> tuple[float, float]:
     """The common axis: all intervals and thresholds, and zero (or one) for contrasts, with a margin."""
     values = [
         v for s in scales for v in (s.centre, *s.interval, *s.decisive, s.threshold) if math.isfinite(v)
@@ -108,6 +108,8 @@ def _span(scales: Sequence[_Scale]) -> tuple[float, float]:
     values += [0.0 if s.kind == "difference" else 1.0 for s in scales if s.kind != "level"]
     low, high = min(values, default=-1.0), max(values, default=1.0)
     margin = 0.06 * (high - low) or 0.5
+    if metric.unit == "share" and all(s.kind == "level" for s in scales):
+        return max(low - margin, 0.0), min(high + margin, 1.0)
     return low - margin, high + margin
 
 
@@ -120,23 +122,15 @@ def _words(value: float, kind: str, unit: UnitKind) -> str:
 def _view_part(
     part: Part, verdict: Verdict, scale: _Scale | None, span: tuple[float, float], metric: Metric
 ) -> PartView:
+    claimed = _claimed(part, metric)
     if scale is None:
-        return PartView(
-            part.label,
-            verdict.status,
-            Markup(""),
-            "",
-            "",
-            _claimed(part, metric),
-            "",
-            "",
-            verdict.note,
-            (),
-            verdict.missing,
-        )
+        blank = PartView(part.label, verdict.status, Markup(""), "", "", claimed, "", "", verdict.note, ())
+        return replace(blank, missing=verdict.missing)
     effect = _words(scale.centre, scale.kind, metric.unit)
-    interval = f"[{_words(scale.interval[0], scale.kind, metric.unit)}, {_words(scale.interval[1], scale.kind, metric.unit)}]"
-    words = f"{part.label}: {effect} {interval}, claimed {_claimed(part, metric)}: {verdict.status}"
+    low, high = (_words(limit, scale.kind, metric.unit) for limit in scale.interval)
+    bare = low.removesuffix(" pp").removesuffix(" %")
+    interval = f"[{bare}, {high.removesuffix(' pp').removesuffix(' %')}]"
+    words = f"{part.label}: {effect} {interval}, claimed {claimed}: {verdict.status}"
     strip = draw_strip(
         centre=scale.centre,
         interval=scale.interval,
@@ -154,7 +148,7 @@ def _view_part(
         strip,
         effect,
         interval,
-        _claimed(part, metric),
+        claimed,
         size,
         verdict.scope,
         verdict.note,

@@ -40,9 +40,12 @@ class CellResponses:
 
 
 def pick_responses(request: Request, store: Store) -> list[CellResponses]:
-    """For each cell its first finished measurement's first right and first wrong response, by problem id."""
+    """For each cell its first finished measurement's first right and first wrong response, by problem id.
+
+    Measurements at the end of training come before checkpoints.
+    """
     shown: dict[object, CellResponses] = {}
-    for unit in request.units:
+    for unit in sorted(request.units, key=lambda unit: unit.step is not None):
         key = tuple(unit.cell.items())
         if key not in shown and store.find(unit.completions) and store.find(unit.scores):
             shown[key] = CellResponses(unit.cell, unit.step, unit.measure, unit.scores, _pick(unit, store))

@@ -18,6 +18,19 @@ from pipeline.report.metrics import format_value
 from pipeline.report.request import CompiledClaim, Published, Request
 from pipeline.report.summaries import ALL_MEASURES, Number, Summaries, Summary
 
+PART_COLUMNS = [
+    "status",
+    "effect",
+    "threshold",
+    "level",
+    "p_value",
+    "n_problems",
+    "n_replicates",
+    "scope",
+    "note",
+]
+"""Fields of a part's verdict that claims.csv has as columns."""
+
 Group = tuple[tuple[tuple[str, str], ...], int | None]
 
 
@@ -149,48 +162,14 @@ def write_claims(claims: Sequence[CompiledClaim], verdicts: Sequence[ClaimVerdic
     (folder / "claims.json").write_text(
         json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
     )
-    columns = (
-        "claim",
-        "claim_status",
-        "part",
-        "status",
-        "metric",
-        "effect",
-        "low",
-        "high",
-        "threshold",
-        "level",
-        "p_value",
-        "n_problems",
-        "n_replicates",
-        "scope",
-        "note",
-    )
     with (folder / "claims.csv").open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream, lineterminator="\n")
-        table.writerow(columns)
+        table.writerow(["claim", "claim_status", "part", "metric", "low", "high", *PART_COLUMNS])
         for claim, verdict in zip(claims, verdicts, strict=True):
-            for p in verdict.parts:
-                low, high = p.interval or (None, None)
-                table.writerow(
-                    [
-                        claim.name,
-                        verdict.status,
-                        p.label,
-                        p.status,
-                        claim.metric,
-                        p.effect,
-                        low,
-                        high,
-                        p.threshold,
-                        p.level,
-                        p.p_value,
-                        p.n_problems,
-                        p.n_replicates,
-                        p.scope,
-                        p.note,
-                    ]
-                )
+            for part in verdict.parts:
+                low, high = (v if math.isfinite(v) else None for v in part.interval or (math.nan, math.nan))
+                values = [getattr(part, column) for column in PART_COLUMNS]
+                table.writerow([claim.name, verdict.status, part.label, claim.metric, low, high, *values])
 
 
 def _plain(value: Any) -> Any:

@@ -73,18 +73,13 @@ def build(
 ) -> Reward:
     """A reward function for GRPOTrainer and RLOOTrainer.
 
-    `eos_token_ids` end a sequence (generation config and tokenizer); rewards that ask which rollouts were
-    cut off are refused without them. `group_size` (rollouts per prompt) lets grouped rewards refuse a call
+    `eos_token_ids` end a sequence (generation config and tokenizer); without them no rollout counts as cut
+    off, so a training must always give them (ours does). `group_size` (rollouts per prompt) lets grouped rewards refuse a call
     that splits a group. `__name__` tells parameters apart, for TRL's log.
     """
     module = get(name)
     settings = _validate_or_explain(name, params or {})
     ends = frozenset(eos_token_ids)
-    if getattr(module, "NEEDS_END", False) and not ends:
-        raise StudyError(
-            f"reward {name!r} has to know which rollouts were cut off",
-            f"Build it with the end-of-sequence tokens: build({name!r}, params, eos_token_ids=(…)).",
-        )
     score = module.make(settings)
     prepare = functools.partial(Rollouts, eos_token_ids=ends, group_size=group_size)
 

@@ -4,7 +4,8 @@ What TRL 1.16 passes (grpo_trainer._calculate_rewards): `completions`, decoded w
 `completion_ids`, lists that end with the first end-of-sequence token, or have none when the rollout was cut
 at the limit; every column of the data set, repeated per rollout; and trainer_state, log_extra, log_metric,
 which no reward here reads. Whether a rollout was cut is therefore known from its last token alone, so
-rewards that ask need `eos_token_ids` at `build`; a rollout that ends exactly at the limit counts as finished.
+rewards that ask want `eos_token_ids` at `build` (without them every rollout counts as finished); a rollout that
+ends exactly at the limit counts as finished.
 
 Groups are the rollouts of one call with the same prompt and the same gold answer; a call must hold whole
 groups, which `group_size` (rollouts per prompt) checks.
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pipeline.errors import InputError, StageError, StudyError
+from pipeline.errors import InputError, StageError
 from pipeline.fingerprint import Config, content
 from pipeline.grading import Rule, Verdict, grade_once
 
@@ -54,11 +55,9 @@ class Rollouts:
 
     @cached_property
     def finished(self) -> tuple[bool, ...]:
-        """Whether the rollout ended by itself (its last token ends a sequence)."""
+        """Whether the rollout ended by itself (its last token ends a sequence); all, where no end is known."""
         if not self.eos_token_ids:
-            raise StudyError(
-                "a reward needs to know which rollouts were cut off", "Build it with eos_token_ids=(…)."
-            )
+            return (True,) * len(self.texts)
         _ = self.tokens
         return tuple(bool(ids) and ids[-1] in self.eos_token_ids for ids in self.token_ids or ())
 

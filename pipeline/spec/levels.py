@@ -9,7 +9,7 @@ value was written, also when it was inherited.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +20,8 @@ from pipeline.locate import Document, PathTuple
 from pipeline.spec.problems import problems_of
 
 M = TypeVar("M", bound=BaseModel)
+
+_LABEL = re.compile(r"^\w+ '[^']*'")
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
@@ -32,6 +34,8 @@ class Settings:
     origins: Mapping[str, PathTuple]
     path: PathTuple
     references: frozenset[str] = frozenset()
+    is_broken: bool = False
+    """Whether its inheritance has an error; what it lacks is then no news."""
 
     def locator(self, document: Document):
         """Places of paths below these settings, following what was inherited."""
@@ -51,6 +55,13 @@ class Problems(list[Problem]):
         super().__init__()
         self.document = document
 
+    def extend(self, found: Iterable[Problem]) -> None:
+        """Note several problems; one of an inherited value is noted for the first level that inherits it."""
+        for problem in found:
+            gist = _LABEL.sub("", problem.what)
+            if not any(p.where == problem.where and _LABEL.sub("", p.what) == gist for p in self):
+                self.append(problem)
+
     def add(self, path: PathTuple, what: str, remedy: str = "", *, key: bool = False) -> None:
         """Note one problem at a path of the document."""
         self.append(Problem(what, remedy, self.document.locate(path, key=key)))
@@ -63,13 +74,16 @@ def inherit(
     chain: list[tuple[Mapping[str, Any], PathTuple]] = [(raw, path)]
     visited: list[str] = []
     current, place = raw, path
+    is_broken = False
     while (parent := current.get("inherits")) is not None:
         if not isinstance(parent, str) or parent not in recipes:
             problems.add((*place, "inherits"), f"recipe {parent!r} is unknown", suggest(parent, recipes))
+            is_broken = True
             break
         if parent in visited:
             loop = " → ".join([*visited, parent])
             problems.add((*place, "inherits"), f"recipes inherit in a circle: {loop}", "Remove one of the `inherits`.")
+            is_broken = True
             break
         visited.append(parent)
         current, place = recipes[parent], ("recipes", parent)
@@ -81,7 +95,7 @@ def inherit(
             if key != "inherits":
                 values[key] = value
                 origins[key] = (*root, key)
-    return Settings(values, origins, path, frozenset(_references(values)))
+    return Settings(values, origins, path, frozenset(_references(values)), is_broken)
 
 
 def _references(value: Any) -> set[str]:
@@ -92,6 +106,22 @@ def _references(value: Any) -> set[str]:
     if isinstance(value, tuple):
         return {name for item in value for name in _references(item)}
     return set()
+
+
+def place_of_reference(settings: Settings, reference: str) -> PathTuple:
+    """Where some settings use `${reference}`: the path of the value in the document."""
+
+    def find(value: Any, path: PathTuple) -> PathTuple | None:
+        if isinstance(value, str):
+            return path if reference in REFERENCE.findall(value) else None
+        items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, tuple) else ()
+        return next((found for key, item in items if (found := find(item, (*path, key)))), None)
+
+    for key, value in settings.values.items():
+        found = find(value, settings.origins[key])
+        if found:
+            return found
+    return settings.path
 
 
 def substitute(value: Any, known: Mapping[str, Any]) -> Any:

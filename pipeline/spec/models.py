@@ -21,8 +21,8 @@ def check_name(value: str) -> str:
     """A name that is safe as a path, as a shell word and in a report."""
     if not NAME_PATTERN.fullmatch(value) or ".." in value:
         raise ValueError(
-            f"the name {value!r} is not safe as a path or shell word"
-            " (allowed: letters, digits and . _ + - after a letter or digit, at most 64)"
+            f"the name {value!r} is not safe as a path or shell word\n"
+            "Use letters, digits and . _ + - after a letter or digit, at most 64."
         )
     return value
 
@@ -52,7 +52,7 @@ class Replicates(Model):
         if isinstance(value, bool) or not isinstance(value, int):
             return value
         if not 1 <= value <= 1000:
-            raise ValueError("the number of replicates must be between 1 and 1000")
+            raise ValueError("the number of replicates must be between 1 and 1000\nWrite how often every cell is repeated.")
         return {"seeds": tuple(range(value))}
 
     @model_validator(mode="after")
@@ -87,7 +87,7 @@ class SourceSpec(Model):
     def _exactly_one(self) -> SourceSpec:
         kinds = [k for k in ("hub", "dataset", "benchmark", "file", "synthetic") if getattr(self, k) is not None]
         if len(kinds) != 1:
-            raise ValueError(f"a source needs exactly one of hub, dataset, benchmark, file, synthetic; got {', '.join(kinds) or 'none'}")
+            raise ValueError(f"a source needs exactly one of hub, dataset, benchmark, file, synthetic; got {', '.join(kinds) or 'none'}\nKeep one of them.")
         if kinds == ["synthetic"]:
             if self.rows is None:
                 raise ValueError("a synthetic source needs rows")
@@ -150,7 +150,7 @@ class ClaimSpec(Model):
     def _one_comparison(self) -> ClaimSpec:
         given = [k for k in ("above", "below", "at_least", "at_most") if getattr(self, k) is not None]
         if len(given) != 1:
-            raise ValueError(f"a claim needs exactly one of above, below, at_least, at_most; got {', '.join(given) or 'none'}")
+            raise ValueError(f"a claim needs exactly one of above, below, at_least, at_most; got {', '.join(given) or 'none'}\nKeep one of them.")
         if given[0] in ("at_least", "at_most") and (self.by or self.times is not None):
             raise ValueError("by and times belong to above and below")
         if self.by and self.times is not None:

@@ -12,6 +12,18 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import Location, Problem, suggest
 from pipeline.locate import Document, PathTuple
 
+_SHAPES = ("tuple_type", "string_type", "dict_type", "model_type", "model_attributes_type")
+
+_PLAIN = {
+    "int_type": "it should be a whole number",
+    "float_type": "it should be a number",
+    "string_type": "it should be text",
+    "tuple_type": "it should be a list",
+    "dict_type": "it should be a mapping",
+    "model_type": "it should be a mapping",
+    "model_attributes_type": "it should be a mapping",
+}
+
 _REMEDIES = {
     "missing": "Add it.",
     "int_type": "Write a whole number, e.g. 8_000; `8k` and quoted numbers are text.",
@@ -37,21 +49,25 @@ def problems_of(
 ) -> list[Problem]:
     """Every error of a validation as a Problem; `locate(path, is_key)` gives places."""
     found: dict[tuple[Location, str], Problem] = {}
-    for item in error.errors(include_url=False):
-        problem = _problem_of(item, model, locate, where_known, tuple(also_known))
-        if problem is not None:
-            found.setdefault((problem.where, problem.what), problem)
+    items = error.errors(include_url=False)
+    paths = [_untagged(item["loc"]) for item in items]
+    for item, path in zip(items, paths, strict=True):
+        below = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
+        if item["type"] in _SHAPES and (below or (item["type"] == "tuple_type" and isinstance(item["input"], dict))):
+            continue  # another arm of a union fits better, and its errors say more
+        problem = _problem_of(item, path, model, locate, where_known, tuple(also_known))
+        found.setdefault((problem.where, problem.what), problem)
     return list(found.values())
 
 
 def _problem_of(
     item: Mapping[str, Any],
+    path: PathTuple,
     model: type[BaseModel],
     locate: Callable[[PathTuple, bool], Location],
     where_known: str,
     also_known: tuple[str, ...],
-) -> Problem | None:
-    path = tuple(part for part in item["loc"] if not _is_tag(part))
+) -> Problem:
     kind, value = item["type"], item.get("input")
     dotted = where_known + ".".join(str(part) for part in path)
     if kind == "extra_forbidden":
@@ -59,17 +75,24 @@ def _problem_of(
         known = [*fields, *(also_known if len(path) == 1 else ())]
         return Problem(f"unknown key {path[-1]!r}", suggest(path[-1], known), locate(path, True))
     if kind == "missing":
-        owner = where_known.rstrip(".") if len(path) == 1 else where_known + ".".join(str(p) for p in path[:-1])
+        owner = where_known.rstrip(".: ") if len(path) == 1 else where_known + ".".join(str(p) for p in path[:-1])
         return Problem(f"{owner or 'the study'} lacks {path[-1]!r}", _REMEDIES["missing"], locate(path[:-1], True))
     if kind == "value_error":
         message = str(item["ctx"]["error"])
-        return Problem(f"{dotted}: {message}" if dotted else message, "", locate(path, path and path[-1] == "[key]"))
+        what, _, remedy = message.partition("\n")
+        return Problem(f"{dotted}: {what}" if dotted else what, remedy, locate(path, item["loc"][-1:] == ("[key]",)))
     if kind == "literal_error":
         known = [str(choice).strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         return Problem(f"{dotted}: {value!r} is not one of {', '.join(known)}", suggest(value, known), locate(path, False))
-    message = item["msg"].replace("Input should be ", "it should be ").replace("valid ", "")
+    if kind == "too_short":
+        return Problem(f"{dotted} is empty", "Name at least one.", locate(path, False))
+    message = _PLAIN.get(kind) or item["msg"].replace("Input should be ", "it should be ").replace("valid ", "")
     shown = "" if isinstance(value, (dict, tuple)) and len(repr(value)) > 60 else f"{value!r}: "
     return Problem(f"{dotted}: {shown}{message}", _REMEDIES.get(kind, ""), locate(path, False))
+
+
+def _untagged(path: tuple[Any, ...]) -> PathTuple:
+    return tuple(part for part in path if not _is_tag(part))
 
 
 def _is_tag(part: Any) -> bool:

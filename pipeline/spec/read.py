@@ -66,27 +66,40 @@ def _shape(document: Document, problems: Problems) -> tuple[Spec, frozenset[str]
         try:
             return Spec.model_validate(raw), frozenset(broken)
         except ValidationError as error:
-            problems.extend(problems_of(error, Spec, place_in(document)))
+            found = problems_of(error, Spec, place_in(document))
+            problems.extend(p for p in found if not any(p.what == f"the study lacks {name!r}" for name in broken))
             for item in error.errors(include_url=False, include_input=False, include_context=False):
-                raw = _without(raw, item["loc"], broken)
+                raw = _without(raw, item["loc"], item["type"], broken)
     raise_problems(problems)
     raise AssertionError("unreachable: a spec without a shape has problems")
 
 
-def _without(raw: dict[str, Any], path: tuple[Any, ...], broken: set[str]) -> dict[str, Any]:
-    """The file without the smallest named part that holds an error."""
+def _without(raw: dict[str, Any], path: tuple[Any, ...], kind: str, broken: set[str]) -> dict[str, Any]:
+    """The file without the smallest part that holds an error; an unknown key alone goes by itself."""
     if not path:
         return raw
+    if kind == "extra_forbidden":
+        return _without_key(raw, path)
     top = path[0]
     part = raw.get(top)
-    if top in _PARTS and isinstance(part, dict) and len(path) > 1 and path[1] in part:
+    if top in _PARTS and isinstance(part, dict) and len(path) > 1:
         broken.add(f"{top}.{path[1]}")
-        kept = {key: value for key, value in part.items() if key != path[1]}
-        return {**raw, top: kept}
+        return {**raw, top: {key: value for key, value in part.items() if key != path[1]}}
     broken.add(str(top))
-    fallback = {"study": "unnamed", "factors": {"model": {}}, "measure": {}}
     rest = {key: value for key, value in raw.items() if key != top}
-    return {**rest, top: fallback[top]} if top == "study" else rest
+    return {**rest, "study": "unnamed"} if top == "study" else rest
+
+
+def _without_key(value: Any, path: tuple[Any, ...]) -> Any:
+    """A copy of nested values without the key at a path."""
+    head, *rest = path
+    if isinstance(value, dict) and head in value:
+        if not rest:
+            return {key: item for key, item in value.items() if key != head}
+        return {**value, head: _without_key(value[head], tuple(rest))}
+    if isinstance(value, tuple) and isinstance(head, int) and head < len(value) and rest:
+        return (*value[:head], _without_key(value[head], tuple(rest)), *value[head + 1 :])
+    return _without_key(value, tuple(rest)) if rest else value
 
 
 def _factors(spec: Spec, problems: Problems) -> tuple[dict[str, Factor], tuple[str, ...]]:

@@ -83,6 +83,13 @@ def test_renamed_field_is_refused_with_the_nearest_one():
     assert caught.value.remedy == "Did you mean 'problems'? Fields here: problems, answer."
 
 
+def test_column_of_golds_that_is_missing_is_refused_unless_the_map_says_there_is_none():
+    with pytest.raises(InputError, match="no field 'answer'") as caught:
+        map_rows([{"problem": "p", "solution": "s"}])
+    assert "{fields: {answer: null}}" in caught.value.remedy
+    assert map_rows([{"problem": "p", "solution": "s"}], answer=None)["answer"].to_list() == [None]
+
+
 def test_missing_field_lists_the_fields_that_exist():
     with pytest.raises(InputError) as caught:
         map_rows([{"text": "p", "y": "1"}], problem="question")

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from pipeline.errors import InputError, StageError, StudyError
+from pipeline.errors import InputError, StageError
 
 RIGHT, WRONG, BARE = r"so \boxed{7}", r"so \boxed{8}", "it is 7"
 UNREADABLE = "b > a > c"
@@ -204,11 +204,12 @@ def test_simplerl_has_two_modes(call):
     assert call("simplerl", texts, params={"mode": "independent"}) == [1, 0.5, -0.5, -1]
 
 
-def test_rewards_that_ask_for_the_end_are_refused_without_its_tokens():
+def test_without_end_tokens_no_rollout_counts_as_cut_off() -> None:
     from pipeline import rewards
 
-    with pytest.raises(StudyError, match="cut off"):
-        rewards.build("powered_length_penalty", {"alpha": 4})
+    reward = rewards.build("powered_length_penalty", {"alpha": 4})
+    values = reward(["1+1"], ["\\boxed{2}"], completion_ids=[[5] * 100], answer=["2"])
+    assert values == pytest.approx([1.4])
 
 
 def test_a_split_group_is_refused():

@@ -1,0 +1,121 @@
+"""Every error of a spec: where, what, why, remedy, all at once, as golden texts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.errors import SpecErrors
+from tests.studies import BASIC, compile_text
+
+
+def errors_of(text: str, folder: Path) -> str:
+    with pytest.raises(SpecErrors) as caught:
+        compile_text(text, folder)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def edited(*edits: tuple[str, str]) -> str:
+    text = BASIC
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+CASES = {
+    "unknown_keys_at_every_depth": edited(
+        ("question:", "quesstion:"),
+        ("rows: 400, seed: 1,", "rows: 400, sed: 1,"),
+        ("style: short", "styl: short"),
+        ("hidden_size: 32", "hiden_size: 32"),
+        ("epochs: 1}]", "epoch: 1}]"),
+        ("learning_rate: 5e-4", "learnign_rate: 5e-4"),
+        ("rollouts: 4", "rolouts: 4"),
+        ("alpha: 4", "alfa: 4"),
+        ("sampling: {samples: 2", "sampling: {sample: 2"),
+        ("at_least: 0.1", "at_last: 0.1"),
+    ),
+    "unknown_names": edited(
+        ("synthetic: chains, rows: 400", "synthetic: chanes, rows: 400"),
+        ("[deduplicate]", "[deduplicat]"),
+        ('"32": {inherits: sft, data: long', '"32": {inherits: sfft, data: long'),
+        ('"64": {inherits: sft, data: long', '"64": {inherits: sft, data: lang'),
+        ("reward: {accuracy: 1}", "reward: {acuracy: 1}"),
+        ("heldout:\nanalyses", "aime25:\nanalyses"),
+        ("[reflection_keywords]", "[reflections]"),
+        ('sft: ["32"]}]', 'sft: ["33"]}]'),
+    ),
+    "wrong_types_and_units": edited(
+        ("rows: 300", "rows: 8k"),
+        ("batch_size: 8", "batch_size: '8'"),
+        ("learning_rate: 5e-4", "learning_rate: fast"),
+        ("steps: 4", "steps: 4.5"),
+        ("max_new_tokens: 48\n    precision", "max_new_tokens: -1\n    precision"),
+        ("replicates: 2", "replicates: [1, 2]"),
+        ("checkpoints: [2]", "checkpoints: [9]"),
+        ("samples: 2", "samples: true"),
+    ),
+    "unsafe_names": edited(
+        ("study: basic", "study: ../basic"),
+        ("    acc: {", "    a;rm -rf: {"),
+        ("  early: {", "  'ea rly': {"),
+    ),
+    "subsets_larger_than_their_data": edited(
+        ('"64": {inherits: sft, data: long, rows: 64}', '"64": {inherits: sft, data: long, rows: 64_000}'),
+    ),
+    "claims_about_nothing": edited(
+        ("{sft: none, rl: none}, at_least", "{sft: none, rl: acc}, at_least"),
+        ("step: 2}", "step: 3}"),
+        ('above: {sft: none}, times', 'above: {sft: "64"}, times'),
+        ("metric: accuracy, of: {rl: acc", "metric: reflecton_keywords.share, of: {rl: acc"),
+    ),
+    "recipes_in_a_circle": edited(("recipes:\n", "recipes:\n  a: {inherits: b}\n  b: {inherits: a}\n"), ("inherits: sft, data: long, rows: 32", "inherits: a")),
+    "a_factor_that_changes_nothing": edited(("factors:\n", "factors:\n  mood: [calm, eager]\n")),
+    "references_to_nothing": edited(("learning_rate: 1e-4", "learning_rate: ${lrr}")),
+    "sources": edited(
+        ("synthetic: chains, rows: 400, seed: 1, params: {style: short, split: train}", "file: nowhere.jsonl"),
+        ("{synthetic: chains, rows: 16, seed: 3, params: {split: test}}", "{dataset: gsm8k, benchmark: gsm8k}"),
+    ),
+    "no_mapping": "just text\n",
+    "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_all_errors_of_a_file_are_shown_at_once(name: str, tmp_path: Path, golden, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    golden(f"errors/{name}.txt", errors_of(CASES[name], tmp_path) + "\n")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_error_names_a_place(name: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in errors_of(CASES[name], tmp_path).splitlines():
+        assert line.startswith("    ") or re.match(r"study\.yaml:\d+:\d+: \S", line), line
+
+
+def test_the_command_line_shows_errors_without_a_traceback(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(CASES["unknown_keys_at_every_depth"])
+    assert main(["check", str(path)]) == 2
+    shown = capsys.readouterr().err
+    assert "Traceback" not in shown
+    assert "Did you mean 'question'?" in shown
+
+
+@pytest.mark.parametrize("arguments", [["check", "none.yaml"], ["plan", "."], ["why", "abc", "none.yaml"], ["run", "none.yaml"]])
+def test_a_missing_file_is_one_message(arguments: list[str], tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 4
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_alias_bomb_is_refused_quickly(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    with pytest.raises(SpecErrors, match="aliases expand"):
+        compile_text("study: x\n" + "\n".join(lines), tmp_path)
