@@ -12,7 +12,9 @@ import sys
 from snakemake.utils import min_version
 
 min_version("9.0")
-sys.path.insert(0, str(workflow.basedir) if workflow.is_main_process else os.environ["STUDYC_CODE"])
+sys.path.insert(
+    0, str(workflow.basedir) if workflow.is_main_process else os.environ["STUDYC_CODE"]
+)
 
 from pipeline.workflow import load
 

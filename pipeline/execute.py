@@ -102,7 +102,9 @@ def _environment(plan: FrozenPlan) -> dict[str, str]:
     }
 
 
-def _die_with_parent() -> None:
+def _begin_child() -> None:
+    """In the child, before it becomes the stage: end with us; a stage that minds SIGUSR1 says so itself."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -115,7 +117,7 @@ def _tee(command: list[str], environment: dict[str, str], copy: Any, lock: int) 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         pass_fds=(lock,),
-        preexec_fn=_die_with_parent if platform.system() == "Linux" else None,
+        preexec_fn=_begin_child if platform.system() == "Linux" else None,
     )
     previous = {number: signal.signal(number, lambda n, _: child.send_signal(n)) for number in PASSED_ON}
     try:

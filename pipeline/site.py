@@ -64,6 +64,9 @@ class Site(SiteModel):
     gpu_type: str | None = Field(None, description="GPU type as the cluster's GRES names it, e.g. h100.")
     account: str | None = Field(None, description="Account that jobs are charged to.")
     max_runtime_minutes: int = Field(2_880, description="Longest time limit that the cluster admits.", ge=1)
+    local_stages: list[str] = Field([], description="Stages that run where Snakemake runs, never on the cluster.")
+    warning_seconds: int = Field(0, description="A job is told this long before its time limit; 0: never.", ge=0)
+    sbatch_options: str = Field("", description="Further options of sbatch, e.g. `--qos=long --constraint=a100`.")
     threads: int = Field(1, description="OMP_NUM_THREADS of a CPU job.", ge=1)
     environment_variables: dict[str, str] = Field({}, description="Set for every stage, e.g. HF_HOME.")
 

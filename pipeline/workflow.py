@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ def load(workflow: Any, config: Mapping[str, Any]) -> Workflow:
     try:
         if workflow.is_main_process:
             return _compile(workflow, config)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # SLURM's warning is for the stage; it would end Snakemake
         return Workflow(read_frozen(Path(os.environ[PLAN_VARIABLE])))
     except StudyError as error:
         _stop(error)
@@ -179,6 +181,15 @@ class Workflow:
     def account(self, wildcards: Any) -> str | None:
         """SLURM account."""
         return self.site.account
+
+    def slurm_extra(self, wildcards: Any) -> str | None:
+        """Further words for sbatch: the warning before the time limit, and the site's own options."""
+        warning = [f"--signal=USR1@{self.site.warning_seconds}"] if self.site.warning_seconds else []
+        return " ".join([*warning, *self.site.sbatch_options.split()]) or None
+
+    def is_local(self, stage: str) -> bool:
+        """Whether a stage's jobs run beside Snakemake, by the site's choice."""
+        return stage in self.site.local_stages
 
     @property
     def site(self) -> Site:

@@ -2,8 +2,6 @@
 
 
 rule checkpoint:
-    message:
-        "checkpoint · {params.title}"
     input:
         STUDY.inputs,
     output:
@@ -12,6 +10,7 @@ rule checkpoint:
         STUDY.log("checkpoint"),
     benchmark:
         STUDY.benchmark("checkpoint")
+    localrule: STUDY.is_local("checkpoint")
     threads: STUDY.threads
     resources:
         mem_mb=STUDY.mem_mb,
@@ -20,8 +19,11 @@ rule checkpoint:
         gres=STUDY.gres,
         slurm_partition=STUDY.partition,
         slurm_account=STUDY.account,
+        slurm_extra=STUDY.slurm_extra,
     params:
         title=STUDY.title,
         command=STUDY.command,
+    message:
+        "checkpoint · {params.title}"
     shell:
-        "{params.command} > {log:q} 2>&1"
+        "exec {params.command} > {log:q} 2>&1"

@@ -2,8 +2,6 @@
 
 
 rule sample:
-    message:
-        "sample · {params.title}"
     input:
         STUDY.inputs,
     output:
@@ -12,6 +10,7 @@ rule sample:
         STUDY.log("sample"),
     benchmark:
         STUDY.benchmark("sample")
+    localrule: STUDY.is_local("sample")
     threads: STUDY.threads
     resources:
         mem_mb=STUDY.mem_mb,
@@ -20,8 +19,11 @@ rule sample:
         gres=STUDY.gres,
         slurm_partition=STUDY.partition,
         slurm_account=STUDY.account,
+        slurm_extra=STUDY.slurm_extra,
     params:
         title=STUDY.title,
         command=STUDY.command,
+    message:
+        "sample · {params.title}"
     shell:
-        "{params.command} > {log:q} 2>&1"
+        "exec {params.command} > {log:q} 2>&1"

@@ -2,8 +2,6 @@
 
 
 rule source:
-    message:
-        "source · {params.title}"
     input:
         STUDY.inputs,
     output:
@@ -12,6 +10,7 @@ rule source:
         STUDY.log("source"),
     benchmark:
         STUDY.benchmark("source")
+    localrule: STUDY.is_local("source")
     threads: STUDY.threads
     resources:
         mem_mb=STUDY.mem_mb,
@@ -20,8 +19,11 @@ rule source:
         gres=STUDY.gres,
         slurm_partition=STUDY.partition,
         slurm_account=STUDY.account,
+        slurm_extra=STUDY.slurm_extra,
     params:
         title=STUDY.title,
         command=STUDY.command,
+    message:
+        "source · {params.title}"
     shell:
-        "{params.command} > {log:q} 2>&1"
+        "exec {params.command} > {log:q} 2>&1"

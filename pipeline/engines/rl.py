@@ -56,13 +56,7 @@ def train(
     problems = read_problems(rows, config, split)
     model, tokenizer = load_policy(policy)
     checkpoint = find_checkpoint(job.work) or resume_from
-    log = TrainingLog(
-        work=job.work,
-        progress=lambda step, _, metrics: job.progress(step, last, "updates", **_shown(metrics)),
-        save_every_minutes=config.save_every_minutes,
-        save_multiple=split.cycle,
-        kind="RL",
-    )
+    log = _open_log(job, config, split, last)
     eos = read_eos_token_ids(policy, tokenizer)
     rollouts = Rollouts(job.work, config, eos_token_ids=eos, first_kept=last - KEPT_ROUNDS * split.cycle)
     trainer = build_trainer(job, config, split, model, tokenizer, problems, rollouts)
@@ -76,6 +70,16 @@ def train(
         metrics = write_log(job.work, job.folder / "log.parquet")
         rollouts.publish(job.folder / "rollouts.parquet")
     return _facts(metrics, config, last, _step_of(checkpoint), seconds)
+
+
+def _open_log(job: Job, config: RlConfig, split: Split, last: int) -> TrainingLog:
+    return TrainingLog(
+        work=job.work,
+        progress=lambda step, _, metrics: job.progress(step, last, "updates", **_shown(metrics)),
+        save_every_minutes=config.save_every_minutes,
+        save_multiple=split.cycle,
+        kind="RL",
+    )
 
 
 def _run(trainer: Any, log: TrainingLog, checkpoint: Path | None) -> float:

@@ -154,10 +154,10 @@ train(job, SftConfig(**json.loads(config)), policy=Path(policy), rows=Path(rows)
 
 @pytest.mark.parametrize("bucketed", [False, True])
 def test_kill_minus_nine_in_the_second_epoch_and_a_rerun_give_identical_weights(policy, rows, tmp_path, bucketed):
-    changes = {"bucket_by_length": bucketed, "epochs": 40, "save_every_minutes": 1e-9}
+    changes = {"bucket_by_length": bucketed, "epochs": 16, "save_every_minutes": 1e-9}
     config = make_config(**changes)
     whole = make_job(tmp_path / "whole")
-    train(whole, make_config(bucket_by_length=bucketed, epochs=40), policy=policy, rows=rows)
+    train(whole, make_config(bucket_by_length=bucketed, epochs=16), policy=policy, rows=rows)
     killed = make_job(tmp_path / "killed")
     command = [sys.executable, "-c", KILLED_RUN, config.model_dump_json(exclude_defaults=True)]
     process = subprocess.Popen(
@@ -169,8 +169,8 @@ def test_kill_minus_nine_in_the_second_epoch_and_a_rerun_give_identical_weights(
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    facts = train(killed, make_config(bucket_by_length=bucketed, epochs=40), policy=policy, rows=rows)
-    assert 12 <= facts["resumed_at_step"] < 200
+    facts = train(killed, make_config(bucket_by_length=bucketed, epochs=16), policy=policy, rows=rows)
+    assert 12 <= facts["resumed_at_step"] < 80
     assert weights_of(killed) == weights_of(whole)
     logs = [pl.read_parquet(job.folder / "log.parquet").filter(pl.col("metric") != "num_tokens") for job in (killed, whole)]
     assert logs[0].equals(logs[1])
