@@ -25,7 +25,7 @@ from typing import Any
 
 from pipeline.errors import StageError, StudyError
 from pipeline.plan.frozen import FrozenPlan, read_frozen
-from pipeline.record import is_done, write_record, writer_lock
+from pipeline.record import find_damage, is_done, write_record, writer_lock
 from pipeline.site import Site
 
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
@@ -51,14 +51,24 @@ def execute(plan: FrozenPlan, key: str) -> None:
         if is_done(folder):
             print(f"{key}: done already")
             return
-        missing = [name for name in plan.input_keys(key) if not is_done(plan.folder(name))]
-        if missing:
-            raise StageError(f"{key}: its input {missing[0]} is not done", f"Run `studyc why {missing[0]}`.")
+        _check_inputs(plan, key)
         (folder / "work").mkdir(exist_ok=True)
         started = time.time()
         usage = _run_stage(plan, key, folder, lock)
         outcome = json.loads((folder / "work" / "facts.json").read_text())
         write_record(folder, _record(plan, key, outcome, started, usage))
+
+
+def _check_inputs(plan: FrozenPlan, key: str) -> None:
+    """Refuse inputs that are not done, or whose files are gone or of another size."""
+    for name in plan.input_keys(key):
+        folder = plan.folder(name)
+        if not is_done(folder):
+            raise StageError(f"{key}: its input {name} is not done", f"Run `studyc why {name}`.")
+        damage = find_damage(folder)
+        if damage:
+            remedy = f"Restore the file, or remove {folder / 'record.json'} so that it is made again."
+            raise StageError(f"{key}: its input {name} is damaged: {damage}", remedy)
 
 
 def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str, float]:

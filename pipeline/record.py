@@ -95,6 +95,17 @@ def write_atomically(path: Path, text: str) -> None:
         scratch.unlink(missing_ok=True)
 
 
+def find_damage(folder: Path) -> str | None:
+    """The first file of a finished artifact that is missing or of another size; a look, not a checksum."""
+    for name, expected in read_record(folder)["files"].items():
+        path = folder / name
+        if not path.is_file():
+            return f"{path}: missing"
+        if path.stat().st_size != expected["bytes"]:
+            return f"{path}: changed since it was recorded"
+    return None
+
+
 def verify(folder: Path) -> list[str]:
     """What is wrong with a finished artifact's files: changed, missing or added; empty when nothing is."""
     record = read_record(folder)

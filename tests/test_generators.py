@@ -78,7 +78,11 @@ def test_chain_answers_and_every_line_of_both_styles_are_right(seed, steps, rech
     short = rows_of(chains, 4, seed, **common)
     long = rows_of(chains, 4, seed, style="long", rechecks=rechecks, check_steps=check_steps, **common)
     for brief, full in zip(short, long, strict=True):
-        assert (brief["id"], brief["problem"], brief["answer"]) == (full["id"], full["problem"], full["answer"])
+        assert (brief["id"], brief["problem"], brief["answer"]) == (
+            full["id"],
+            full["problem"],
+            full["answer"],
+        )
         expression = brief["problem"].removeprefix("What is ").removesuffix("?")
         assert arithmetic.evaluate(expression)[0] == int(brief["answer"])
         for row in (brief, full):
@@ -88,6 +92,12 @@ def test_chain_answers_and_every_line_of_both_styles_are_right(seed, steps, rech
             assert negatives or all(int(c) >= 0 for *_, c in claims)
         assert not REFLECTION.search(brief["solution"])
         assert REFLECTION.search(full["solution"]) or not (rechecks or check_steps)
+
+
+def test_the_number_of_rechecks_varies_between_its_bounds():
+    rows = rows_of(chains, 200, 0, style="long", rechecks=0, max_rechecks=3, check_steps=False)
+    passes = {len(re.findall("verify again|go over the steps", row["solution"])) for row in rows}
+    assert passes == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("module", [arithmetic, chains])
@@ -117,5 +127,7 @@ def test_a_range_upside_down_is_refused():
 
 def test_the_catalogue_imports_nothing_heavy():
     code = "import sys, pipeline.generators as g; [g.get(n) for n in g.names()]; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"torch", "polars", "numpy", "transformers"} & set(loaded)

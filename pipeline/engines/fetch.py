@@ -1,10 +1,10 @@
 """Obtain a policy from the Hugging Face Hub or from a folder; the checks are those of policy.py.
 
-Guaranteed: the Hub is asked for one commit only and for safetensors, JSON, text and template files only; model/
-holds files of its own (weights of the Hub's cache, which are never rewritten, are hard-linked where possible), so
-that it survives a cleaned cache and later edits of a local folder.
-Refused: unpinned names, weights in pickle, a folder that has changed since it was planned, a policy that cannot
-be loaded.
+Guaranteed: the Hub is asked for one commit only and for safetensors, JSON, text and template files only;
+model/ holds files of its own (weights of the Hub's cache, which are never rewritten, are hard-linked where
+possible), so that it survives a cleaned cache and later edits of a local folder.
+Refused: unpinned names, weights in pickle, a folder that has changed since it was planned, a policy that
+cannot be loaded.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _download(config: HubModel) -> Path:
         reason = next((line for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
         raise InputError(
             f"model {config.name} at {config.revision[:12]} cannot be downloaded: {reason}",
-            "Check name, pin and network (and HF_TOKEN for gated models); offline, the Hub's cache must hold it.",
+            "Check name, pin and network (HF_TOKEN for gated models); offline, the cache must hold it.",
         ) from problem
 
 
@@ -83,7 +83,9 @@ def _place(job: Job, source: Path, *, link: bool) -> dict[str, Any]:
 
 
 def _policy_files(source: Path) -> Iterable[Path]:
-    return sorted(p for p in source.iterdir() if p.is_file() and any(p.match(pattern) for pattern in PATTERNS))
+    return sorted(
+        p for p in source.iterdir() if p.is_file() and any(p.match(pattern) for pattern in PATTERNS)
+    )
 
 
 def _place_file(source: Path, target: Path, *, link: bool) -> int:
@@ -115,7 +117,9 @@ def _check(folder: Path) -> dict[str, Any]:
                         size *= extent
                     parameters += size
     except (SafetensorError, OSError, ValueError) as problem:
-        raise InputError(f"{folder}: damaged or of an unknown architecture: {problem}", "Copy it again.") from problem
+        raise InputError(
+            f"{folder}: damaged or of an unknown architecture: {problem}", "Copy it again."
+        ) from problem
     rows = config.get_text_config().vocab_size
     if len(tokenizer) > rows:
         raise InputError(

@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 
 
 def quiet_libraries() -> None:
-    """Silence progress bars, advice and telemetry of the Hugging Face libraries; call before importing them."""
+    """Silence bars, advice and telemetry of the Hugging Face libraries; call before importing them."""
     for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS", "TRL_EXPERIMENTAL_SILENCE"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -99,7 +99,9 @@ def load_tokenizer(folder: Path, *, chat_template: bool = True) -> Any:
 def check_policy_folder(folder: Path) -> None:
     """Refuse, before anything heavy is imported, what cannot be a policy folder."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such model folder", "Check the path, or make the artifact first.")
+        raise InputError(
+            f"{folder}: there is no such model folder", "Check the path, or make the artifact first."
+        )
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: config.json is missing", "Point to a Hugging Face model folder.")
     if not any(folder.glob("*.safetensors")):
@@ -121,7 +123,9 @@ def _indexed_files(index: Path) -> list[str]:
     try:
         return sorted(set(json.loads(index.read_text())["weight_map"].values()))
     except (ValueError, KeyError, AttributeError) as problem:
-        raise InputError(f"{index}: not an index of weight files", "Copy or download the folder again.") from problem
+        raise InputError(
+            f"{index}: not an index of weight files", "Copy or download the folder again."
+        ) from problem
 
 
 def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:

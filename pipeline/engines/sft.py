@@ -1,8 +1,8 @@
 """Supervised fine-tuning with TRL's SFTTrainer.
 
 Guaranteed: loss falls on the response only (unless `loss_on: all`), the same tokens as TRL's own preparation
-gives; the batch order follows from the seed and the epoch alone, so a killed run that resumes ends with the same
-weights as one that was never killed (same machine, same number of processes).
+gives; the batch order follows from the seed and the epoch alone, so a killed run that resumes ends with the
+same weights as one that was never killed (same machine, same number of processes).
 Refused: no rows, rows without a solution, rows whose whole response is cut off by max_length, NaN.
 """
 
@@ -44,7 +44,7 @@ _CHUNK = 1_000
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokenised examples and what was cut: `truncated` rows lost their end, `dropped` their whole response."""
+    """Tokenised examples; `truncated` rows lost their end, `dropped` ones their whole response."""
 
     dataset: Dataset
     lengths: list[int]
@@ -85,14 +85,30 @@ def fit(
     """Train the model in place, resuming from `work`; (trainer, facts). StageError when stopped or NaN."""
     checkpoint = find_checkpoint(work)
     log = TrainingLog(work=work, progress=progress, save_every_minutes=config.save_every_minutes, kind="SFT")
+    trainer = _build_trainer(model, tokenizer, tokens, config, seed=seed, output=work / "checkpoints")
+    trainer.add_callback(log)
+    started = time.monotonic()
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        log.close()
+    log.raise_if_stopped()
+    first_step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+    return trainer, _measure(trainer, tokens, config, log, time.monotonic() - started, first_step)
+
+
+def _build_trainer(
+    model: Any, tokenizer: Any, tokens: Tokens, config: SftConfig, *, seed: int, output: Path
+) -> SFTTrainer:
     micro_batch, passes = split_batch(config.batch_size, config.micro_batch)
+    is_packed = config.packing == "isolated"
     arguments = SftArguments(
-        **build_arguments(config, seed=seed, output=work / "checkpoints"),
+        **build_arguments(config, seed=seed, output=output),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=micro_batch,
         gradient_accumulation_steps=passes,
-        max_length=config.max_length if config.packing == "isolated" else None,
-        packing=config.packing == "isolated",
+        max_length=config.max_length if is_packed else None,  # the rows are already cut
+        packing=is_packed,
         packing_strategy="bfd",
         completion_only_loss=False,  # the labels are already masked
     )
@@ -102,18 +118,10 @@ def fit(
         train_dataset=tokens.dataset,
         processing_class=tokenizer,
         peft_config=build_lora(config),
-        callbacks=[log],
         bucket=(config.batch_size, seed) if config.bucket_by_length else None,
     )
     trainer.remove_callback(PrinterCallback)
-    started = time.monotonic()
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    finally:
-        log.close()
-    log.raise_if_stopped()
-    first_step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
-    return trainer, _measure(trainer, tokens, config, log, time.monotonic() - started, first_step)
+    return trainer
 
 
 def read_examples(rows: Path) -> list[tuple[str, str]]:
@@ -127,7 +135,9 @@ def read_examples(rows: Path) -> list[tuple[str, str]]:
         raise InputError(f"{rows}: column {sorted(missing)[0]} is missing", "SFT needs problem and solution.")
     if frame.is_empty():
         raise InputError(f"{rows}: the data set has no rows", "Check its filters and its number of rows.")
-    empty = frame.filter(pl.col("solution").is_null() | (pl.col("solution") == "") | pl.col("problem").is_null())
+    empty = frame.filter(
+        pl.col("solution").is_null() | (pl.col("solution") == "") | pl.col("problem").is_null()
+    )
     if not empty.is_empty():
         raise InputError(
             f"{rows}: {len(empty)} of {len(frame)} rows have no solution to train on",
@@ -226,7 +236,8 @@ class _BucketTrainer(SFTTrainer):
 class BucketSampler(torch.utils.data.Sampler):
     """Rows in batches of similar length, in an order that seed and epoch decide.
 
-    Rows are shuffled, sorted by length within groups of 50 batches, cut into batches, and the batches shuffled.
+    Rows are shuffled, sorted by length within groups of 50 batches, cut into batches, and the batches
+    shuffled.
     """
 
     def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:

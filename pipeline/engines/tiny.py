@@ -2,8 +2,8 @@
 
 Guaranteed: the weights follow from the seed; every text can be encoded (single bytes are the fallback) and
 decoded again unchanged, through AutoTokenizer too.
-The tokenizer is Qwen2's own class, because AutoTokenizer rebuilds that one's pre-tokenizer for this architecture
-whatever was saved; the words are added tokens, which survive.
+The tokenizer is Qwen2's own class, because AutoTokenizer rebuilds that one's pre-tokenizer for this
+architecture whatever was saved; the words are added tokens, which survive.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
 
 
 def build_tokenizer() -> Any:
-    """Qwen2's tokenizer without merges: single bytes, and as added tokens the generators' phrases and 10 to 99."""
+    """Qwen2's tokenizer without merges: bytes, and as added tokens the generators' phrases and 10 to 99."""
     from tokenizers import AddedToken, pre_tokenizers
     from transformers import Qwen2Tokenizer
 
@@ -73,7 +73,7 @@ def build_tokenizer() -> Any:
 
 
 def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int) -> Any:
-    """A Qwen2 model with random fp32 weights that the seed decides; input and output embeddings are shared."""
+    """A Qwen2 model whose random fp32 weights the seed decides; input and output embeddings are shared."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -95,7 +95,9 @@ def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int
     return Qwen2ForCausalLM(architecture).float()
 
 
-def _pretrain(job: Job, config: TinyModel, model: Any, tokenizer: Any, data: tuple[Path, ...]) -> dict[str, Any]:
+def _pretrain(
+    job: Job, config: TinyModel, model: Any, tokenizer: Any, data: tuple[Path, ...]
+) -> dict[str, Any]:
     """Train phase by phase in place; leaves one log.parquet whose steps count through all phases."""
     from pipeline.engines.trainer_log import read_log, store_log
 
@@ -103,7 +105,9 @@ def _pretrain(job: Job, config: TinyModel, model: Any, tokenizer: Any, data: tup
     log: dict[int, dict[str, float]] = {}
     for index, phase in enumerate(config.phases):
         work = job.work / f"phase-{index}"
-        found = _train_phase(job, _phase_settings(config, phase), model, tokenizer, work, index, [data[i] for i in phase.data])
+        found = _train_phase(
+            job, _phase_settings(config, phase), model, tokenizer, work, index, [data[i] for i in phase.data]
+        )
         facts["pretraining_tokens"] += int(found["tokens_per_epoch"] * phase.epochs)
         facts["pretraining_seconds"] += found["training_seconds"]
         facts[f"phase_{index}_loss"] = found["final_loss"]

@@ -56,13 +56,16 @@ def check_devices(config: TrainingConfig) -> None:
 
 
 def build_arguments(config: TrainingConfig, *, seed: int, output: Path) -> dict[str, Any]:
-    """The common keyword arguments of SFTConfig, GRPOConfig and RLOOConfig; batch sizes and length are not set.
+    """The common keyword arguments of SFTConfig, GRPOConfig and RLOOConfig; batch sizes and length are not
+    set.
 
-    Weights are fp32 and `precision: bf16` is autocast around them (CPU too), except under DeepSpeed, which keeps
-    its own master weights. Checkpoints are asked for by TrainingLog only.
+    Weights are fp32 and `precision: bf16` is autocast around them (CPU too), except under DeepSpeed, which
+    keeps its own master weights. Checkpoints are asked for by TrainingLog only.
     """
     check_devices(config)
-    schedule_options = {"min_lr_rate": config.min_lr_ratio} if config.schedule == "cosine_with_min_lr" else None
+    schedule_options = (
+        {"min_lr_rate": config.min_lr_ratio} if config.schedule == "cosine_with_min_lr" else None
+    )
     arguments: dict[str, Any] = {
         "output_dir": str(output),
         "seed": seed,

@@ -1,7 +1,8 @@
 """The callback of every Trainer: progress, log, NaN guard, working checkpoints, clean stop.
 
 Guaranteed: a killed run that is started again continues from its newest complete checkpoint, and its log has
-each step once; a checkpoint counts as complete only when its marker, written last, names all its files and sizes.
+each step once; a checkpoint counts as complete only when its marker, written last, names all its files and
+sizes.
 Refused: to begin at step 0 where checkpoints were once saved and none is usable.
 """
 
@@ -65,7 +66,7 @@ def read_furthest_step(work: Path) -> int:
 
 
 def write_log(work: Path, target: Path) -> dict[int, dict[str, float]]:
-    """Turn work/log.jsonl into log.parquet; a step that was repeated counts once, the last. The rows by step."""
+    """Turn work/log.jsonl into log.parquet, each step once (its last row); returns the rows by step."""
     steps = read_log(work)
     store_log(steps, target)
     return steps
@@ -75,7 +76,9 @@ def store_log(steps: dict[int, dict[str, float]], target: Path) -> None:
     """Write metrics by step as long-form Parquet: step, metric, value."""
     import polars as pl
 
-    rows = [(step, name, float(value)) for step in sorted(steps) for name, value in sorted(steps[step].items())]
+    rows = [
+        (step, name, float(value)) for step in sorted(steps) for name, value in sorted(steps[step].items())
+    ]
     schema = {"step": pl.Int64, "metric": pl.String, "value": pl.Float64}
     scratch = target.with_name(f".{target.name}-{os.getpid()}")
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(scratch)
@@ -98,9 +101,9 @@ def read_log(work: Path) -> dict[int, dict[str, float]]:
 class TrainingLog(TrainerCallback):
     """Publishes, logs, guards and saves for one Trainer.
 
-    `work` is the folder of this training (checkpoints/, log.jsonl, state.json), `progress(step, total)` is called
-    after each update, and working checkpoints fall on multiples of `save_multiple` updates only (RL: the
-    generation cycle). After `trainer.train()` call `raise_if_stopped()`.
+    `work` is the folder of this training (checkpoints/, log.jsonl, state.json), `progress(step, total)` is
+    called after each update, and working checkpoints fall on multiples of `save_multiple` updates only (RL:
+    the generation cycle). After `trainer.train()` call `raise_if_stopped()`.
     """
 
     def __init__(
@@ -145,7 +148,9 @@ class TrainingLog(TrainerCallback):
             self._file.close()
             self._file = None
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
         if not logs or "train_runtime" in logs:
             return
         metrics = {

@@ -1,14 +1,16 @@
 """P0's synthetic arithmetic benchmark (arXiv:2506.07712, FACTS 1.6).
 
-From the paper: the prompt stem, 5 to 15 operations, operands from 1 to 100, the four operators, parentheses, no
-spaces, every intermediate result an integer, negative ones allowed. The paper leaves the rest open; chosen here:
+From the paper: the prompt stem, 5 to 15 operations, operands from 1 to 100, the four operators, parentheses,
+no spaces, every intermediate result an integer, negative ones allowed. The paper leaves the rest open; chosen
+here:
 
 - the number of operations is uniform; operators are uniform, but see the next two;
-- integrality: a divisor is drawn uniformly from the proper divisors (2 to operand_max) of what it divides, and
-  where there is none (or the dividend is 0) `+`, `-` or `*` is drawn instead, so `/` is rarer than a quarter;
+- integrality: a divisor is drawn uniformly from the proper divisors (2 to operand_max) of what it divides,
+  and where there is none (or the dividend is 0) `+`, `-` or `*` is drawn instead, so `/` is rarer than a
+  quarter;
 - a product beyond `max_magnitude` is not formed: `+` or `-` is drawn instead;
-- an operand is a parenthesised sub-expression with probability `parentheses`, never directly after `/`, nested at
-  most `max_depth` deep, and the whole expression is never one parenthesis.
+- an operand is a parenthesised sub-expression with probability `parentheses`, never directly after `/`,
+  nested at most `max_depth` deep, and the whole expression is never one parenthesis.
 
 The solution lists each operation once, in the order of evaluation, then the boxed answer.
 """
@@ -33,15 +35,21 @@ class Params(Config):
     min_operations: int = content(5, describe="Fewest operations (paper: 5).", ge=1)
     max_operations: int = content(15, describe="Most operations (paper: 15).", ge=1)
     operand_max: int = content(100, describe="Largest operand (paper: 100).", ge=2)
-    parentheses: float = content(0.15, describe="Probability of a parenthesised operand (chosen).", ge=0, le=0.5)
-    max_depth: int = content(1, describe="Nesting of parentheses (chosen; both published instances: 1).", ge=0)
+    parentheses: float = content(
+        0.15, describe="Probability of a parenthesised operand (chosen).", ge=0, le=0.5
+    )
+    max_depth: int = content(
+        1, describe="Nesting of parentheses (chosen; both published instances: 1).", ge=0
+    )
     max_magnitude: int = content(1_000_000, describe="Bound on intermediate results (chosen).", ge=100)
     split: Split = content("all", describe="Which problems: train and test have none in common.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Params:
         if self.min_operations > self.max_operations:
-            raise ValueError(f"min_operations {self.min_operations} is above max_operations {self.max_operations}")
+            raise ValueError(
+                f"min_operations {self.min_operations} is above max_operations {self.max_operations}"
+            )
         return self
 
 
@@ -79,7 +87,7 @@ def _draw_row(params: Params, rng: random.Random) -> Row:
 
 
 class _Draw:
-    """Draws one expression from left to right, keeping the value of the current term and of the sum before it."""
+    """Draws one expression from left to right, with the values of the current term and of the sum before."""
 
     def __init__(self, params: Params, rng: random.Random) -> None:
         self.params, self.rng = params, rng
@@ -170,7 +178,9 @@ class _Parser:
 
     def _apply(self, operator: str, left: int, right: int) -> int:
         if operator == "/" and (right == 0 or left % right):
-            raise InputError(f"{self.text!r}: {left}/{right} is not an integer", "Every result must be an integer.")
+            raise InputError(
+                f"{self.text!r}: {left}/{right} is not an integer", "Every result must be an integer."
+            )
         results = {"+": left + right, "-": left - right, "*": left * right}
         value = left // right if operator == "/" else results[operator]
         self.operations.append(f"{left}{operator}{right}={value}")

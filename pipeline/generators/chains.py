@@ -1,9 +1,10 @@
 """Chains of sums and differences of one-digit numbers, answered briefly or with self-checks at length.
 
 The miniature of long chain-of-thought supervision (arXiv:2506.07712): problems that a model of a few hundred
-thousand weights learns on a CPU, with solutions of two styles that reach the same answer. `short` computes each
-step once. `long` computes, turns each step round to check it, doubts itself and goes over the whole sum again,
-in the words that P0's keyword detector looks for; it takes about five times as many tokens.
+thousand weights learns on a CPU, with solutions of two styles that reach the same answer. `short` computes
+each step once. `long` turns each step round to check it (`check_steps`), doubts itself and goes over the whole
+sum again (`rechecks` to `max_rechecks` times), in the words that P0's keyword detector looks for; with the
+defaults it takes about five times as many tokens.
 Guaranteed: no intermediate result is negative unless `negatives`; both styles of one problem share its id.
 """
 
@@ -40,7 +41,12 @@ class Params(Config):
     min_steps: int = content(2, describe="Fewest operations of a problem.", ge=1)
     max_steps: int = content(4, describe="Most operations of a problem.", ge=1, le=12)
     style: Literal["short", "long"] = content("short", describe="Style of the solution.")
-    rechecks: int = content(1, describe="Times a long solution goes over the whole sum again.", ge=0, le=4)
+    rechecks: int = content(
+        1, describe="Fewest times that a long solution goes over the whole sum again.", ge=0, le=8
+    )
+    max_rechecks: int | None = content(
+        None, describe="Most such times, drawn per problem; absent: always the fewest.", ge=0, le=8
+    )
     check_steps: bool = content(True, describe="Whether a long solution turns each step round to check it.")
     negatives: bool = content(False, describe="Whether intermediate results may be negative.")
     split: Split = content("all", describe="Which problems: train and test have none in common.")
@@ -49,6 +55,8 @@ class Params(Config):
     def _ordered(self) -> Params:
         if self.min_steps > self.max_steps:
             raise ValueError(f"min_steps {self.min_steps} is above max_steps {self.max_steps}")
+        if self.max_rechecks is not None and self.max_rechecks < self.rechecks:
+            raise ValueError(f"rechecks {self.rechecks} is above max_rechecks {self.max_rechecks}")
         return self
 
 
@@ -113,7 +121,14 @@ def _write_short(params: Params, start: int, steps: list[tuple[str, int]]) -> st
 def _write_long(params: Params, start: int, steps: list[tuple[str, int]]) -> str:
     answer = _results(start, steps)[-1]
     text = "Let me think step by step.\n" + _write_steps(start, steps, checked=params.check_steps)
-    for turn in range(params.rechecks):
-        doubt = "Let me verify again from the start." if turn % 2 == 0 else "Hmm, let me go over the steps once more."
+    # Drawn from the problem, not from the stream of problems: the style must not change which problems come.
+    luck = random.Random(f"rechecks:{start}{steps}")
+    most = params.rechecks if params.max_rechecks is None else params.max_rechecks
+    for turn in range(luck.randint(params.rechecks, most)):
+        doubt = (
+            "Let me verify again from the start."
+            if turn % 2 == 0
+            else "Hmm, let me go over the steps once more."
+        )
         text += f"{doubt}\n{_write_steps(start, steps, checked=params.check_steps)}"
     return text + f"Both ways agree on {answer}.\nThe answer is \\boxed{{{answer}}}"

@@ -78,8 +78,19 @@ def _settings(model: type[Config], defined: dict[str, Any], *words: str) -> dict
         "checkpoints": {"description": "Steps to publish: [20, 40] or `every 20`."},
     }
     own["properties"].update({word: extra[word] for word in words})
+    own["properties"] = _or_references(own["properties"])
     own["properties"]["inherits"] = {"type": "string", "description": "Recipe to start from."}
     return own
+
+
+def _or_references(properties: dict[str, Any]) -> dict[str, Any]:
+    """Numbers may also be written as `${factor}`."""
+    reference = {"type": "string", "pattern": r"^\$\{[^}]+\}$"}
+    numeric = ("integer", "number")
+    return {
+        name: {"anyOf": [value, reference], "description": value.get("description", "")} if value.get("type") in numeric else value
+        for name, value in properties.items()
+    }
 
 
 def _model(defined: dict[str, Any]) -> dict[str, Any]:
@@ -98,9 +109,14 @@ def _by_name(catalogue: Any, defined: dict[str, Any], text: str, *, weight: bool
     for name in catalogue.names():
         own = _inline(catalogue.params_model(name), defined)
         own["description"] = text
+        own["properties"] = _or_references(own.get("properties", {}))
+        short = {}
         if weight:
-            own.setdefault("properties", {})["weight"] = {"type": "number"}
-        entries[name] = {"anyOf": [{"type": "number"}, own]} if weight else own
+            own["properties"]["weight"] = {"type": "number"}
+            short = {"type": "number"}
+        elif main := getattr(catalogue.get(name), "MAIN", None):
+            short = own["properties"][main]
+        entries[name] = {"anyOf": [short, own]} if short else own
     return {"anyOf": [{"type": "string"}, {"type": "object", "properties": entries, "additionalProperties": False}]}
 
 

@@ -56,15 +56,21 @@ class TinyModel(BaseConfig):
     intermediate_size: int = content(256, describe="Width of the MLP.", ge=8)
     max_positions: int = content(1024, describe="Longest sequence.", ge=16)
     rope_theta: float = content(100.0, describe="RoPE base; small, because the sequences are short.", gt=1)
-    tokenizer: Literal["words"] = content("words", describe="words: the generators' phrases, then single bytes.")
-    phases: tuple[Phase, ...] = content((), describe="Pretraining, one phase after the other; none: random weights.")
+    tokenizer: Literal["words"] = content(
+        "words", describe="words: the generators' phrases, then single bytes."
+    )
+    phases: tuple[Phase, ...] = content(
+        (), describe="Pretraining, one phase after the other; none: random weights."
+    )
     prompt: Prompt = content(Prompt(), describe="How a problem becomes a prompt in pretraining.")
     save_every_minutes: float = placement(10.0, describe="Minutes between working checkpoints.", gt=0)
 
     @model_validator(mode="after")
     def _divisible(self) -> TinyModel:
         if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
-            raise ValueError(f"hidden_size {self.hidden_size} over {self.heads} heads must give an even whole number")
+            raise ValueError(
+                f"hidden_size {self.hidden_size} over {self.heads} heads must give an even whole number"
+            )
         if self.heads % (self.kv_heads or self.heads):
             raise ValueError(f"kv_heads {self.kv_heads} does not divide heads {self.heads}")
         return self

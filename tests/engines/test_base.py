@@ -25,7 +25,9 @@ SHAPE = {"hidden_size": 16, "layers": 1, "heads": 2, "intermediate_size": 32, "m
 
 
 def run_base(folder: Path, seed: int = 0, data: tuple[Path, ...] = (), **source) -> dict:
-    job = Job(key="k", stage="base", config=base.Config(**source), seed=seed, inputs={"data": data}, folder=folder)
+    job = Job(
+        key="k", stage="base", config=base.Config(**source), seed=seed, inputs={"data": data}, folder=folder
+    )
     folder.mkdir(parents=True, exist_ok=True)
     return base.run(job)
 
@@ -69,19 +71,29 @@ def test_saved_tokenizers_give_every_text_back(tiny):
 
 def test_phrases_are_single_tokens_and_markers_cannot_be_confused_with_text(tiny):
     _, tokenizer = load_policy(tiny)
-    assert tokenizer.tokenize("Wait, let me recheck: 12-5=7") == ["Wait, let me recheck: ", "12", "-", "5", "=", "7"]
+    assert tokenizer.tokenize("Wait, let me recheck: 12-5=7") == [
+        "Wait, let me recheck: ",
+        "12",
+        "-",
+        "5",
+        "=",
+        "7",
+    ]
     messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     assert text == "<|system|>s<|end|><|user|>u<|end|><|assistant|>"
-    assert tokenizer.apply_chat_template(messages, tokenize=True)["input_ids"][0] == tokenizer.convert_tokens_to_ids(
-        "<|system|>"
-    )
+    assert tokenizer.apply_chat_template(messages, tokenize=True)["input_ids"][
+        0
+    ] == tokenizer.convert_tokens_to_ids("<|system|>")
 
 
 def test_random_weights_follow_from_the_seed(tiny, tmp_path):
     run_base(tmp_path / "same", tiny=base.TinyModel(**SHAPE))
     run_base(tmp_path / "other", seed=1, tiny=base.TinyModel(**SHAPE))
-    weights = [load_file(path / "model.safetensors") for path in (tiny, tmp_path / "same/model", tmp_path / "other/model")]
+    weights = [
+        load_file(path / "model.safetensors")
+        for path in (tiny, tmp_path / "same/model", tmp_path / "other/model")
+    ]
     name = "model.embed_tokens.weight"
     assert torch.equal(weights[0][name], weights[1][name])
     assert not torch.equal(weights[0][name], weights[2][name])
@@ -95,7 +107,8 @@ def write_rows(folder: Path, rows) -> Path:
 
 def test_phases_train_on_the_inputs_that_they_name(tmp_path):
     data = tuple(
-        write_rows(tmp_path / style, chains.generate(chains.Params(style=style), 24, 0)) for style in ("short", "long")
+        write_rows(tmp_path / style, chains.generate(chains.Params(style=style), 24, 0))
+        for style in ("short", "long")
     )
     phases = (base.Phase(data=(0, 1), batch_size=8), base.Phase(data=(1,), batch_size=8, epochs=2))
     config = base.TinyModel(**SHAPE, phases=phases)
@@ -116,7 +129,9 @@ def test_a_local_folder_is_copied_once_its_digest_agrees(tiny, copy, tmp_path):
     source = base.LocalModel(digest=digest_path(copy), path=str(copy))
     facts = run_base(tmp_path / "out", local=source)
     assert facts["architecture"] == "qwen2"
-    assert (tmp_path / "out/model/model.safetensors").read_bytes() == (tiny / "model.safetensors").read_bytes()
+    assert (tmp_path / "out/model/model.safetensors").read_bytes() == (
+        tiny / "model.safetensors"
+    ).read_bytes()
     load_policy(tmp_path / "out/model")
     (copy / "config.json").write_text((copy / "config.json").read_text() + "\n")
     with pytest.raises(InputError, match="has changed since it was planned"):
@@ -165,7 +180,9 @@ DAMAGES = {
     "no such model folder": shutil.rmtree,
     "config.json is missing": lambda folder: (folder / "config.json").unlink(),
     "could run code": lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
-    "weights cannot be loaded": lambda folder: (folder / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{"),
+    "weights cannot be loaded": lambda folder: (folder / "model.safetensors").write_bytes(
+        b"\x10\0\0\0\0\0\0\0{"
+    ),
     "no chat template": lambda folder: (folder / "chat_template.jinja").unlink(),
     "no EOS": lambda folder: edit_json(folder / "tokenizer_config.json", eos_token=None),
     "tokenizer cannot be loaded": lambda folder: (folder / "tokenizer.json").write_text("{"),

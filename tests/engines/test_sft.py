@@ -96,7 +96,9 @@ def test_tokens_and_labels_are_those_of_trl(policy, rows, tmp_path, loss_on):
         output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to="none", max_length=200,
         completion_only_loss=loss_on == "completion", gradient_checkpointing=False,
     )  # fmt: skip
-    theirs = SFTTrainer(model, arguments, train_dataset=conversations, processing_class=tokenizer).train_dataset
+    theirs = SFTTrainer(
+        model, arguments, train_dataset=conversations, processing_class=tokenizer
+    ).train_dataset
     assert ours["input_ids"][:] == theirs["input_ids"][:]
     assert ours["labels"][:] == theirs["labels"][:]
 
@@ -104,7 +106,9 @@ def test_tokens_and_labels_are_those_of_trl(policy, rows, tmp_path, loss_on):
 def first_loss(folder: Path, policy: Path, rows: Path, **changes) -> float:
     job = make_job(folder)
     train(job, make_config(epochs=1, batch_size=ROWS, **changes), policy=policy, rows=rows)
-    log = pl.read_parquet(job.folder / "log.parquet").filter((pl.col("metric") == "loss") & (pl.col("step") == 1))
+    log = pl.read_parquet(job.folder / "log.parquet").filter(
+        (pl.col("metric") == "loss") & (pl.col("step") == 1)
+    )
     return log["value"][0]
 
 
@@ -116,7 +120,9 @@ def plain_loss(policy, rows, tmp_path_factory) -> float:
 @pytest.mark.parametrize(
     "changes", [{"packing": "isolated", "max_length": 4_000}, {"micro_batch": 5}, {"bucket_by_length": True}]
 )
-def test_packing_micro_batches_and_buckets_leave_the_loss_of_a_full_batch(policy, rows, tmp_path, plain_loss, changes):
+def test_packing_micro_batches_and_buckets_leave_the_loss_of_a_full_batch(
+    policy, rows, tmp_path, plain_loss, changes
+):
     assert first_loss(tmp_path, policy, rows, **changes) == pytest.approx(plain_loss, rel=1e-4)
 
 
@@ -132,7 +138,10 @@ def test_bf16_trains_on_the_cpu_too(policy, rows, tmp_path, plain_loss):
 def test_adapters_are_merged_into_plain_weights(policy, rows, tmp_path):
     job = make_job(tmp_path)
     train(job, make_config(lora=Lora(rank=4), learning_rate=1e-2), policy=policy, rows=rows)
-    merged, original = load_file(job.folder / "model/model.safetensors"), load_file(policy / "model.safetensors")
+    merged, original = (
+        load_file(job.folder / "model/model.safetensors"),
+        load_file(policy / "model.safetensors"),
+    )
     assert merged.keys() == original.keys()
     name = "model.layers.0.self_attn.q_proj.weight"
     assert not merged[name].equal(original[name])
@@ -153,7 +162,9 @@ train(job, SftConfig(**json.loads(config)), policy=Path(policy), rows=Path(rows)
 
 
 @pytest.mark.parametrize("bucketed", [False, True])
-def test_kill_minus_nine_in_the_second_epoch_and_a_rerun_give_identical_weights(policy, rows, tmp_path, bucketed):
+def test_kill_minus_nine_in_the_second_epoch_and_a_rerun_give_identical_weights(
+    policy, rows, tmp_path, bucketed
+):
     changes = {"bucket_by_length": bucketed, "epochs": 16, "save_every_minutes": 1e-9}
     config = make_config(**changes)
     whole = make_job(tmp_path / "whole")
@@ -161,7 +172,9 @@ def test_kill_minus_nine_in_the_second_epoch_and_a_rerun_give_identical_weights(
     killed = make_job(tmp_path / "killed")
     command = [sys.executable, "-c", KILLED_RUN, config.model_dump_json(exclude_defaults=True)]
     process = subprocess.Popen(
-        [*command, str(policy), str(rows), str(killed.folder)], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        [*command, str(policy), str(rows), str(killed.folder)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     state = killed.work / "state.json"
     while not (state.exists() and json.loads(state.read_text())["furthest_step"] >= 12):
@@ -172,7 +185,10 @@ def test_kill_minus_nine_in_the_second_epoch_and_a_rerun_give_identical_weights(
     facts = train(killed, make_config(bucket_by_length=bucketed, epochs=16), policy=policy, rows=rows)
     assert 12 <= facts["resumed_at_step"] < 80
     assert weights_of(killed) == weights_of(whole)
-    logs = [pl.read_parquet(job.folder / "log.parquet").filter(pl.col("metric") != "num_tokens") for job in (killed, whole)]
+    logs = [
+        pl.read_parquet(job.folder / "log.parquet").filter(pl.col("metric") != "num_tokens")
+        for job in (killed, whole)
+    ]
     assert logs[0].equals(logs[1])
 
 
@@ -218,11 +234,15 @@ def test_a_run_whose_checkpoints_vanished_refuses_to_begin_at_step_zero(preempte
 
 def test_a_loss_that_became_nan_stops_the_run_and_names_the_step(policy, rows, tmp_path):
     with pytest.raises(StageError, match=r"(loss|grad_norm) became (nan|inf) at step \d+"):
-        train(make_job(tmp_path), make_config(learning_rate=1e30, max_grad_norm=1e30), policy=policy, rows=rows)
+        train(
+            make_job(tmp_path), make_config(learning_rate=1e30, max_grad_norm=1e30), policy=policy, rows=rows
+        )
 
 
 def write(folder: Path, **columns) -> Path:
-    pl.DataFrame(columns, schema_overrides=dict.fromkeys(columns, pl.String)).write_parquet(folder / "rows.parquet")
+    pl.DataFrame(columns, schema_overrides=dict.fromkeys(columns, pl.String)).write_parquet(
+        folder / "rows.parquet"
+    )
     return folder / "rows.parquet"
 
 
@@ -263,7 +283,11 @@ def test_buckets_hold_every_row_once_in_batches_of_like_length():
     sampler = BucketSampler(lengths, 10, seed=1)
     first = list(sampler)
     assert sorted(first) == list(range(500))
-    spreads = [max(batch) - min(batch) for at in range(0, 500, 10) for batch in [[lengths[i] for i in first[at : at + 10]]]]
+    spreads = [
+        max(batch) - min(batch)
+        for at in range(0, 500, 10)
+        for batch in [[lengths[i] for i in first[at : at + 10]]]
+    ]
     assert max(spreads) <= 3
     assert first == list(BucketSampler(lengths, 10, seed=1))
     sampler.set_epoch(1)

@@ -21,7 +21,7 @@ data:
   short: {source: {synthetic: chains, rows: 400, seed: 1, params: {style: short, split: train}}}
   heldout: {source: {synthetic: chains, rows: 8, seed: 3, params: {split: test}}}
 recipes:
-  sft: {data: short, epochs: 40, batch_size: 4, learning_rate: 1e-4, max_length: 256, precision: fp32, save_every_minutes: 0.01}
+  sft: {data: short, epochs: 30, batch_size: 4, learning_rate: 1e-4, max_length: 256, precision: fp32, save_every_minutes: 0.01}
   rl: {data: short, steps: 2, prompts_per_step: 2, rollouts: 2, learning_rate: 1e-4, max_new_tokens: 16, precision: fp32}
 factors:
   model:
@@ -90,11 +90,14 @@ class Project:
         path.write_text(text)
         return path
 
-    def start(self, *words: str, fast: bool = True) -> Run:
-        """Snakemake on the cluster, in the background; `fast` caps the pauses between polls."""
-        program = [str(Path(__file__).with_name("fast_polls.py"))] if fast else ["-m", "snakemake"]
-        command = [sys.executable, *program, "--profile", "slurm", *words]
-        return Run(command, self.folder)
+    def start(self, *words: str) -> Run:
+        """`snakemake --profile slurm …` in the background, with the pauses between polls capped."""
+        return Run([sys.executable, str(Path(__file__).with_name("fast_polls.py")), "--profile", "slurm", *words], self.folder)
+
+    def finish(self, program: str, *words: str) -> tuple[int, str]:
+        """Run an installed program (snakemake, studyc) as a user would; its exit code and output."""
+        run = Run([str(Path(sys.executable).with_name(program)), *words], self.folder)
+        return run.wait(), run.output
 
     def artifacts(self, stage: str) -> list[Path]:
         """The folders of a stage's artifacts."""
@@ -116,7 +119,7 @@ class Run:
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**kept, "OMP_NUM_THREADS": "1"},
+            env={**kept, "OMP_NUM_THREADS": "1", "STUDYC_CACHE": str(folder / "cache"), "XDG_CACHE_HOME": str(folder / "cache")},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
