@@ -17,6 +17,7 @@ Ask = Callable[[str, str], str]
 
 def ask_hub(kind: str, name: str) -> str:
     """The commit of a repository's main branch (huggingface_hub; HF_TOKEN and HF_ENDPOINT are honoured)."""
+    import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -26,7 +27,7 @@ def ask_hub(kind: str, name: str) -> str:
     except HfHubHTTPError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{kind[:-1]} {name}: the hub refuses: {reason}", "Check the name and your access (HF_TOKEN).") from None
-    except (OSError, OfflineModeIsEnabled, RuntimeError) as error:
+    except (OSError, httpx.HTTPError, OfflineModeIsEnabled, RuntimeError) as error:
         raise InputError(
             f"{kind[:-1]} {name}: the hub cannot be reached ({type(error).__name__})",
             "Run `studyc pin` where it can be, and commit the lock file.",

@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SECRET = "hf_never_to_be_written_down"
+
 LINKED = ("Snakefile", "rules", "pipeline", "profiles", "envs")
 
 
@@ -30,7 +32,7 @@ def make_project(folder: Path, specs: dict[str, str], *, results: Path | None = 
 def environment() -> dict[str, str]:
     """The environment of a user's shell: one thread, no hub, nothing inherited from a running plan."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("STUDYC_PLAN", "STUDYC_CODE", "PYTEST"))}
-    return {**kept, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    return {**kept, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_TOKEN": SECRET, "PYTHONPATH": str(ROOT)}
 
 
 def snakemake(project: Path, *words: str, study: str = "specs/smoke.yaml", check: bool = True, timeout: int = 600) -> str:

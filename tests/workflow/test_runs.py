@@ -15,7 +15,7 @@ import pytest
 
 from tests.workflow.conftest import SMOKE
 from tests.workflow.project import (
-    environment, make_project, planned_jobs, record_times, snakemake, studyc, to_run,
+    SECRET, environment, make_project, planned_jobs, record_times, snakemake, studyc, to_run,
 )  # fmt: skip
 
 pytestmark = pytest.mark.xdist_group("workflow")
@@ -159,4 +159,53 @@ def test_a_record_tells_identity_provenance_and_what_was_measured(finished: tupl
     assert record["inputs"]["policy"][0].startswith("tiny-")
     assert record["provenance"]["packages"]["trl"] == "1.16.0"
     assert set(record["files"]) >= {"model/model.safetensors", "model/tokenizer.json", "log.parquet"}
-    assert not [name for name in os.environ if "TOKEN" in name and os.environ[name] in path.read_text()]
+
+
+def test_no_secret_of_the_environment_is_written_down(finished: tuple[Path, str]) -> None:
+    project, shown = finished
+    assert SECRET not in shown
+    for path in (project / "results").rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_the_linter_of_snakemake_finds_only_what_is_explained(tmp_path: Path) -> None:
+    from tests.workflow.lint_snakefile import lints
+
+    assert lints(make_project(tmp_path / "lint", {"smoke.yaml": SMOKE})) == []
+
+
+def test_studyc_run_shows_progress_and_ends_with_the_verdicts(project: Path) -> None:
+    edit(project, "alpha: 4", "alpha: 6")
+    shown = studyc(project, "run", "specs/smoke.yaml")
+    assert "[5/5]" in shown
+    assert "rl         model=tiny sft=16 rl=rloo · seed 0  done" in shown
+    assert "report of smoke: results/reports/smoke/report.html" in shown
+    assert "undecided" in shown or "supported" in shown
+    cell = project / "results" / "reports" / "smoke" / "index" / "model=tiny_sft=16_rl=rloo"
+    assert (cell / "policy-replicate0" / "record.json").exists()
+
+
+def test_a_failing_stage_leaves_the_rest_done_and_says_how_to_look(project: Path) -> None:
+    edit(project, "alpha: 4", "alpha: 7")
+    edit(project, "learning_rate: 1e-3, max_length: 256", "learning_rate: 1e-3, max_length: 8")
+    shown = studyc(project, "run", "specs/smoke.yaml", check=False)
+    assert "✗" in shown and "alone: snakemake" in shown
+    status = studyc(project, "status", "specs/smoke.yaml", check=False)
+    assert "failed" in status and "✗" in status
+    assert "Traceback" not in shown + status
+
+
+def test_why_names_the_field_that_differs_from_the_finished_artifact(project: Path) -> None:
+    edit(project, "alpha: 4", "alpha: 5")
+    key = json.loads(studyc(project, "plan", "specs/smoke.yaml", "--json"))["to_run"][0]["key"]
+    told = studyc(project, "why", key, "specs/smoke.yaml")
+    assert "would run: not done; its inputs are" in told
+    assert "config.reward.0.params.alpha: 4 → 5" in told
+
+
+def test_a_partial_study_has_a_report_that_says_what_is_missing(project: Path) -> None:
+    edit(project, "alpha: 4", "alpha: 8")
+    shown = studyc(project, "report", "specs/smoke.yaml", check=False)
+    assert "not done yet" in shown
+    assert (project / "results" / "reports" / "smoke" / "report.html").exists()
