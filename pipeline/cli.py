@@ -95,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words, passed_on = words[:cut], words[cut + 1 :]
     options = build_parser().parse_args(words)
     options.passed_on = passed_on
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding none costs as much as reading a spec
     from pipeline import commands
 
     try:

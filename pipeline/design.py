@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,12 +89,26 @@ def expand_cells(study: Study, problems: Problems) -> tuple[Cell, ...]:
     )
 
 
-def match_cells(cells: Iterable[Cell], *selectors: Mapping[str, Any]) -> list[Cell]:
-    """The cells that all selectors allow; `step` is not theirs to decide."""
-    wanted: dict[str, set[str]] = {}
-    for selector in selectors:
-        for factor, selected in selector.items():
-            if factor != STEP:
-                names = set(chosen_levels(selected))
-                wanted[factor] = wanted[factor] & names if factor in wanted else names
-    return [cell for cell in cells if all(cell.level(f) in names for f, names in wanted.items())]
+class CellIndex:
+    """Finds cells by their levels without looking at all of them."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self._cells = cells
+        self._positions: dict[tuple[str, str], set[int]] = {}
+        for position, cell in enumerate(cells):
+            for pair in zip(cell.factors, cell.levels, strict=True):
+                self._positions.setdefault(pair, set()).add(position)
+
+    def match(self, *selectors: Mapping[str, Any]) -> list[Cell]:
+        """The cells that all selectors allow, in order; `step` is not theirs to decide."""
+        wanted: dict[str, set[str]] = {}
+        for selector in selectors:
+            for factor, selected in selector.items():
+                if factor != STEP:
+                    names = set(chosen_levels(selected))
+                    wanted[factor] = wanted[factor] & names if factor in wanted else names
+        if not wanted:
+            return list(self._cells)
+        none: set[int] = set()
+        allowed = [none.union(*(self._positions.get((f, name), none) for name in names)) for f, names in wanted.items()]
+        return [self._cells[position] for position in sorted(set.intersection(*allowed))]

@@ -50,7 +50,8 @@ def run_studies(specs: Sequence[Path], results: Path, profile: str | None, passe
 
 def _finish(plan: Plan, code: int, log: Path) -> int:
     after = dataclasses.replace(plan)
-    for failure in failures(after):
+    failed = failures(after)
+    for failure in failed:
         print(f"✗ {failure.key}\n    {failure.message}\n    alone: {failure.command}", file=sys.stderr)
     if code == 0 and not after.to_run:
         from pipeline.reporting import build_reports
@@ -61,9 +62,9 @@ def _finish(plan: Plan, code: int, log: Path) -> int:
     left = len(after.to_run)
     if left:
         print(f"{left} artifacts are not done; run again to resume. Snakemake's log: {log}", file=sys.stderr)
-    else:
-        print(f"Snakemake ended with exit code {code}; its log: {log}", file=sys.stderr)
-        print("".join(f"    {line}\n" for line in log.read_text(errors="replace").splitlines()[-12:]), file=sys.stderr, end="")
+    if not failed:
+        words = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-6:]
+        print("\n".join([f"Snakemake ended with exit code {code}:", *(f"    {line}" for line in words)]), file=sys.stderr)
     return INCOMPLETE
 
 
@@ -81,6 +82,8 @@ class _Follower:
         """Watch until the child ends; Ctrl-C is passed on and waited for."""
         live = self._live() if sys.stdout.isatty() else None
         interrupted = False
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: child.send_signal(signal.SIGTERM))
         while True:
             try:
                 finished = child.poll() is not None

@@ -26,9 +26,11 @@ from typing import Any
 from pipeline.errors import StageError, StudyError
 from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.record import find_damage, is_done, write_record, writer_lock
-from pipeline.site import Site
 
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+LAUNCHED = ("sft", "rl")
+"""Stages that train on several GPUs of one node."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -77,7 +79,7 @@ def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str,
     for stale in ("facts.json", "failure.json", "progress.json"):
         (work / stale).unlink(missing_ok=True)
     job_file.write_text(json.dumps(plan.job(key), indent=1))
-    command = _command(plan.site, plan.environment(key), plan.config(key), job_file)
+    command = _command(plan, key, job_file)
     attempt = _next_attempt(work)
     with attempt.open("wb") as copy:
         code = _tee(command, _environment(plan), copy, lock)
@@ -87,13 +89,14 @@ def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str,
     return {"cpu_seconds": round(children.ru_utime + children.ru_stime, 3), "peak_mb": children.ru_maxrss // 1024}
 
 
-def _command(site: Site, environment: str, config: Mapping[str, Any], job_file: Path) -> list[str]:
-    processes, nodes = config.get("gpus", 0), config.get("nodes", 1)
+def _command(plan: FrozenPlan, key: str, job_file: Path) -> list[str]:
+    """The stage's process; a training on several GPUs is started by accelerate, one process per GPU."""
+    processes = plan.config(key).get("gpus", 0) if plan.stage(key) in LAUNCHED else 0
     words = ["-m", "pipeline.stage_process", str(job_file)]
-    if processes > 1 and environment == "training":
-        launcher = ["-m", "accelerate.commands.launch", "--num_processes", str(processes), "--num_machines", str(nodes)]
-        words = [*launcher, "--dynamo_backend", "no", "--mixed_precision", "no", *(["--multi_gpu"]), *words]
-    return site.command(environment, words)
+    if processes > 1:
+        launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
+        words = [*launcher, "--num_processes", str(processes), "--dynamo_backend", "no", "--mixed_precision", "no", *words]
+    return plan.site.command(plan.environment(key), words)
 
 
 def _environment(plan: FrozenPlan) -> dict[str, str]:

@@ -47,6 +47,8 @@ class Job:
 
     def progress(self, done: float, total: float, unit: str, **extra: float | str) -> None:
         """Publish how far the stage is (work/progress.json, replaced atomically, at most 2 a second)."""
+        if os.environ.get("RANK", "0") != "0":
+            return
         now = time.time()
         target = self.work / "progress.json"
         last = _last_report.get(self.key, 0.0)

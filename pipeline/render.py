@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.plan.compiled import Plan, StudyPlan
-from pipeline.plan.explain import Explanation
-from pipeline.plan.status import StatusGrid
+if TYPE_CHECKING:
+    from pipeline.plan.compiled import Plan, StudyPlan
+    from pipeline.plan.explain import Explanation
+    from pipeline.plan.status import StatusGrid
 
 TRAINING = ("base", "sft", "rl")
 
@@ -34,16 +35,16 @@ def trainings(study: StudyPlan, plan: Plan) -> Counter[str]:
     """How many policies of each training stage one study needs (tiny base models count as trainings)."""
     keys = {run.key for run in study.lowered.runs}
     counted = Counter(plan.artifacts[key].stage for key in keys)
-    bases = {p for unit in study.lowered.units for p in _base_of(unit.policy, plan)}
+    bases = {_base_of(policy, plan) for policy in {unit.policy for unit in study.lowered.units}}
     counted["base"] += sum(plan.artifacts[key].settled.config.tiny is not None for key in bases)
     return counted
 
 
-def _base_of(policy: str, plan: Plan) -> list[str]:
+def _base_of(policy: str, plan: Plan) -> str:
     artifact = plan.artifacts[policy]
     while artifact.stage != "base":
         artifact = plan.artifacts[dict(artifact.inputs)["policy"][0]]
-    return [artifact.key]
+    return artifact.key
 
 
 def counts_table(plan: Plan) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from pipeline.errors import Location, SpecErrors
+from pipeline import stages
+from pipeline.errors import Location, SpecErrors, suggest
 from pipeline.locate import read_yaml
 from pipeline.spec.problems import place_in, problems_of
 
@@ -70,6 +71,15 @@ class Site(SiteModel):
     threads: int = Field(1, description="OMP_NUM_THREADS of a CPU job.", ge=1)
     environment_variables: dict[str, str] = Field({}, description="Set for every stage, e.g. HF_HOME.")
 
+    @field_validator("stages", "local_stages")
+    @classmethod
+    def _names_stages(cls, named: Collection[str], info: ValidationInfo) -> Collection[str]:
+        known = (*stages.NAMES, *(["default"] if info.field_name == "stages" else []))
+        for name in named:
+            if name not in known:
+                raise ValueError(f"there is no stage {name!r}\n{suggest(name, known)}")
+        return named
+
     def resources(self, stage: str) -> StageResources:
         """The resources of a stage."""
         return self.stages.get(stage) or self.stages.get("default") or StageResources()
@@ -79,7 +89,7 @@ class Site(SiteModel):
         found = self.environments.get(environment)
         if found is None:
             return sys.executable, ""
-        python = Path(os.path.expandvars(os.path.expanduser(found.python)))
+        python = Path(os.path.expandvars(found.python)).expanduser()
         return str(python if python.is_absolute() else Path.cwd() / python), found.setup
 
     def command(self, environment: str, arguments: list[str]) -> list[str]:

@@ -43,7 +43,8 @@ def main(job_file: Path) -> int:
         traceback.print_exc()
         what = f"{type(error).__name__}: {str(error).strip()[:2000]}"
         return _fail(job_file, StageError(what, "This was not foreseen; the log above has the traceback."))
-    write_atomically(job_file.with_name("facts.json"), json.dumps({"facts": facts, "packages": installed_packages()}, allow_nan=False))
+    if os.environ.get("RANK", "0") == "0":
+        write_atomically(job_file.with_name("facts.json"), json.dumps({"facts": facts, "packages": installed_packages()}, allow_nan=False))
     return 0
 
 

@@ -11,11 +11,12 @@ run them again. All other inputs are `ancient`: an artifact's name says what is 
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,8 +71,33 @@ def _stop(error: StudyError) -> NoReturn:
     sys.exit(error.exit_code)
 
 
+class _of_jobs:
+    """A method that Snakemake calls for each job, handed over as a function that states its signature.
+
+    Snakemake asks every function for its signature several times a job; working it out anew for bound methods
+    was a third of a dry run.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method = method
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, workflow: Workflow, _: type | None = None) -> Callable[..., Any]:
+        method = self.method
+
+        def of_job(*given: Any, **named: Any) -> Any:
+            return method(workflow, *given, **named)
+
+        parameters = list(inspect.signature(method).parameters.values())[1:]
+        of_job.__signature__ = inspect.Signature(parameters)
+        workflow.__dict__[self.name] = of_job  # found before this descriptor from now on
+        return of_job
+
+
 class Workflow:
-    """A plan in Snakemake's terms; every method takes the job's wildcards."""
+    """A plan in Snakemake's terms; methods take a stage, or a job's wildcards."""
 
     def __init__(self, plan: FrozenPlan, compiled: Plan | None = None, snakemake: Any = None) -> None:
         self.plan = plan
@@ -129,6 +155,7 @@ class Workflow:
         """The benchmark pattern of a stage's rule."""
         return f"{self.plan.results}/benchmarks/{stage}/{{key}}.tsv"
 
+    @_of_jobs
     def inputs(self, wildcards: Any) -> list[Any]:
         """The records that a job waits for; none for a finished artifact."""
         from snakemake.io import ancient  # Snakemake is absent where only the planner runs
@@ -139,50 +166,54 @@ class Workflow:
             return []
         return [ancient(self._records[name]) for name in self.plan.waits_for(key)]
 
+    @_of_jobs
     def title(self, wildcards: Any) -> str:
         """What the job makes, in the study's words."""
         return self.plan.title(wildcards.key)
 
+    @_of_jobs
     def command(self, wildcards: Any) -> str:
         """The shell command of a job; every word is quoted, and none comes from a spec."""
         return f"{self._words} {shlex.quote(wildcards.key)}"
 
-    def threads(self, wildcards: Any) -> int:
-        """CPU cores of a job."""
-        return self.site.resources(self.plan.stage(wildcards.key)).cpus
+    def threads(self, stage: str) -> int:
+        """CPU cores of a stage's jobs."""
+        return self.site.resources(stage).cpus
 
-    def mem_mb(self, wildcards: Any) -> int:
-        """Memory of a job."""
-        return self.site.resources(self.plan.stage(wildcards.key)).mem_mb
+    def resources(self, stage: str) -> dict[str, Any]:
+        """What a stage's jobs ask for: a value where all agree, a function of the job elsewhere, no entry for nothing."""
+        asked = self.site.resources(stage)
+        uses_gpus = any(c["stage"] == stage and c["config"].get("gpus") for c in self.plan.content["configs"])
+        found = {
+            "mem_mb": asked.mem_mb,
+            "runtime": self.runtime,
+            "gres": self.gres if uses_gpus else None,
+            "slurm_partition": asked.partition or (self.partition if uses_gpus else self.site.partitions.cpu),
+            "slurm_account": self.site.account,
+            "slurm_extra": self._slurm_extra(),
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
+    @_of_jobs
     def runtime(self, wildcards: Any, attempt: int) -> int:
         """Minutes of a job: doubled on each retry, up to the site's limit."""
         first = self.site.resources(self.plan.stage(wildcards.key)).runtime_minutes
         return min(first * 2 ** (attempt - 1), self.site.max_runtime_minutes)
 
+    @_of_jobs
     def partition(self, wildcards: Any) -> str | None:
-        """SLURM partition of a job; None leaves it to the cluster."""
-        own = self.site.resources(self.plan.stage(wildcards.key)).partition
-        kind = self.site.partitions.gpu if self._gpus(wildcards.key) else self.site.partitions.cpu
-        return own or kind
+        """SLURM partition of a job with or without GPUs; None leaves it to the cluster."""
+        return self.site.partitions.gpu if self._gpus(wildcards.key) else self.site.partitions.cpu
 
+    @_of_jobs
     def gres(self, wildcards: Any) -> str | None:
-        """SLURM generic resources of a job: GPUs per node; None for a CPU job."""
+        """SLURM generic resources of a job: GPUs; None for a CPU job."""
         gpus = self._gpus(wildcards.key)
         if not gpus:
             return None
-        per_node = -(-gpus // self._nodes(wildcards.key))
-        return ":".join(["gpu", *([self.site.gpu_type] if self.site.gpu_type else []), str(per_node)])
+        return ":".join(["gpu", *([self.site.gpu_type] if self.site.gpu_type else []), str(gpus)])
 
-    def nodes(self, wildcards: Any) -> int:
-        """Nodes of a job."""
-        return self._nodes(wildcards.key)
-
-    def account(self, wildcards: Any) -> str | None:
-        """SLURM account."""
-        return self.site.account
-
-    def slurm_extra(self, wildcards: Any) -> str | None:
+    def _slurm_extra(self) -> str | None:
         """Further words for sbatch: the warning before the time limit, and the site's own options."""
         warning = [f"--signal=USR1@{self.site.warning_seconds}"] if self.site.warning_seconds else []
         return " ".join([*warning, *self.site.sbatch_options.split()]) or None
@@ -198,9 +229,6 @@ class Workflow:
 
     def _gpus(self, key: str) -> int:
         return self.plan.config(key).get("gpus", 0)
-
-    def _nodes(self, key: str) -> int:
-        return self.plan.config(key).get("nodes", 1)
 
     def _record_path(self, key: str) -> str:
         return f"{self.plan.results}/{self.plan.stage(key)}/{key}/{RECORD}"

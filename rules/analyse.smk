@@ -11,15 +11,9 @@ rule analyse:
     benchmark:
         STUDY.benchmark("analyse")
     localrule: STUDY.is_local("analyse")
-    threads: STUDY.threads
+    threads: STUDY.threads("analyse")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("analyse"),
     params:
         title=STUDY.title,
         command=STUDY.command,

@@ -11,15 +11,9 @@ rule base:
     benchmark:
         STUDY.benchmark("base")
     localrule: STUDY.is_local("base")
-    threads: STUDY.threads
+    threads: STUDY.threads("base")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("base"),
     params:
         title=STUDY.title,
         command=STUDY.command,

@@ -11,15 +11,9 @@ rule checkpoint:
     benchmark:
         STUDY.benchmark("checkpoint")
     localrule: STUDY.is_local("checkpoint")
-    threads: STUDY.threads
+    threads: STUDY.threads("checkpoint")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("checkpoint"),
     params:
         title=STUDY.title,
         command=STUDY.command,

@@ -11,15 +11,9 @@ rule filter:
     benchmark:
         STUDY.benchmark("filter")
     localrule: STUDY.is_local("filter")
-    threads: STUDY.threads
+    threads: STUDY.threads("filter")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("filter"),
     params:
         title=STUDY.title,
         command=STUDY.command,

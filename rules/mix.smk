@@ -11,15 +11,9 @@ rule mix:
     benchmark:
         STUDY.benchmark("mix")
     localrule: STUDY.is_local("mix")
-    threads: STUDY.threads
+    threads: STUDY.threads("mix")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("mix"),
     params:
         title=STUDY.title,
         command=STUDY.command,

@@ -11,15 +11,9 @@ rule report:
     benchmark:
         STUDY.benchmark("report")
     localrule: STUDY.is_local("report")
-    threads: STUDY.threads
+    threads: STUDY.threads("report")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("report"),
     params:
         title=STUDY.title,
         command=STUDY.command,

@@ -11,15 +11,9 @@ rule rl:
     benchmark:
         STUDY.benchmark("rl")
     localrule: STUDY.is_local("rl")
-    threads: STUDY.threads
+    threads: STUDY.threads("rl")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("rl"),
     params:
         title=STUDY.title,
         command=STUDY.command,

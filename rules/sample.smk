@@ -11,15 +11,9 @@ rule sample:
     benchmark:
         STUDY.benchmark("sample")
     localrule: STUDY.is_local("sample")
-    threads: STUDY.threads
+    threads: STUDY.threads("sample")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("sample"),
     params:
         title=STUDY.title,
         command=STUDY.command,

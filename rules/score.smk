@@ -11,15 +11,9 @@ rule score:
     benchmark:
         STUDY.benchmark("score")
     localrule: STUDY.is_local("score")
-    threads: STUDY.threads
+    threads: STUDY.threads("score")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("score"),
     params:
         title=STUDY.title,
         command=STUDY.command,

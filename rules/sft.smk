@@ -11,15 +11,9 @@ rule sft:
     benchmark:
         STUDY.benchmark("sft")
     localrule: STUDY.is_local("sft")
-    threads: STUDY.threads
+    threads: STUDY.threads("sft")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("sft"),
     params:
         title=STUDY.title,
         command=STUDY.command,

@@ -11,15 +11,9 @@ rule source:
     benchmark:
         STUDY.benchmark("source")
     localrule: STUDY.is_local("source")
-    threads: STUDY.threads
+    threads: STUDY.threads("source")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("source"),
     params:
         title=STUDY.title,
         command=STUDY.command,

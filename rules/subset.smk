@@ -11,15 +11,9 @@ rule subset:
     benchmark:
         STUDY.benchmark("subset")
     localrule: STUDY.is_local("subset")
-    threads: STUDY.threads
+    threads: STUDY.threads("subset")
     resources:
-        mem_mb=STUDY.mem_mb,
-        runtime=STUDY.runtime,
-        nodes=STUDY.nodes,
-        gres=STUDY.gres,
-        slurm_partition=STUDY.partition,
-        slurm_account=STUDY.account,
-        slurm_extra=STUDY.slurm_extra,
+        **STUDY.resources("subset"),
     params:
         title=STUDY.title,
         command=STUDY.command,

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+pytest_plugins = ["tests.workflow.smoke"]
+
 GOLDEN = ROOT / "tests" / "golden"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

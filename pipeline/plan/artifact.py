@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ class Artifact:
     @property
     def input_keys(self) -> tuple[str, ...]:
         """The keys of all inputs."""
-        return tuple(key for _, keys in self.inputs for key in keys)
+        inputs = self.inputs
+        return inputs[0][1] if len(inputs) == 1 else tuple([key for _, keys in inputs for key in keys])
 
 
 def fingerprint_payload(settled: Settled, seed: int, inputs: Inputs) -> dict[str, Any]:
@@ -68,9 +70,7 @@ def fingerprint_payload(settled: Settled, seed: int, inputs: Inputs) -> dict[str
 
 def fingerprint_of(settled: Settled, seed: int, inputs: Inputs) -> str:
     """The digest of the payload's canonical JSON, put together from parts that are canonical already."""
-    roles = ",".join(
-        f'"{role}":[' + ",".join(f'"{key[-12:]}"' for key in keys) + "]" for role, keys in inputs
-    )
+    roles = ",".join([f'"{role}":[' + ",".join([f'"{key[-12:]}"' for key in keys]) + "]" for role, keys in inputs])
     return digest(
         f'{{"config":{settled.identity},"inputs":{{{roles}}},"scheme":{SCHEME},"seed":{seed},'
         f'"stage":"{settled.stage}","version":{settled.version}}}'
@@ -82,6 +82,7 @@ def settle(stage: str, version: int, config: Config, index: int) -> Settled:
     return Settled(stage, version, config, canonical_json(config.identity()), index)
 
 
+@functools.lru_cache(maxsize=10_000)
 def slug(text: str) -> str:
     """A readable, safe path component made from content."""
     return _UNSAFE.sub("-", text.lower()).strip("-._")[:SLUG_LENGTH].rstrip("-._") or "x"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline import analyses
-from pipeline.design import STEP, Cell, check_selector, chosen_levels, match_cells
+from pipeline.design import STEP, CellIndex, check_selector, chosen_levels
 from pipeline.errors import suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.lower import Lowered
@@ -31,6 +31,7 @@ class _Compiler:
         self.lowered = lowered
         self.study = lowered.study
         self.problems = problems
+        self.cells = CellIndex(lowered.cells)
 
     def compile(self, name: str, claim: ClaimSpec) -> CompiledClaim | None:
         path = ("claims", name)
@@ -112,7 +113,7 @@ class _Compiler:
     ) -> tuple[int, ...] | None:
         """The indices of all units that a side is about; noted as a problem where no run produces any."""
         where = {f: v for f, v in claim.where.items() if f != STEP and f not in selector}
-        cells: list[Cell] = match_cells(self.lowered.cells, selector, where, fixed)
+        cells = self.cells.match(selector, where, fixed)
         steps = selector.get(STEP, claim.where.get(STEP))
         wanted = [int(s) for s in (steps if isinstance(steps, tuple) else (steps,))] if steps is not None else [None]
         measures = [claim.measure] if claim.measure is not None else list(self.study.measures)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,8 @@ from pipeline.fingerprint import canonical_json, digest
 from pipeline.plan.artifact import Artifact, Settled, settle
 from pipeline.plan.claims import compile_claims
 from pipeline.plan.data import is_unpinned
-from pipeline.plan.lower import Graph, Lowered, lower_study
+from pipeline.plan.graph import Graph
+from pipeline.plan.lower import Lowered, lower_study
 from pipeline.record import NAME as RECORD
 from pipeline.report.request import CompiledClaim, Published, Request
 from pipeline.spec import read_study
@@ -61,9 +65,20 @@ class Plan:
     results: Path
 
     @functools.cached_property
+    def begun(self) -> frozenset[str]:
+        """The artifacts that have a folder: one listing per stage, however many artifacts there are."""
+        present: dict[str, frozenset[str]] = {}
+        for stage in {settled.stage for settled in self.settled}:
+            try:
+                present[stage] = frozenset(os.listdir(self.results / stage))
+            except OSError:
+                present[stage] = frozenset()
+        return frozenset(key for key, artifact in self.artifacts.items() if key in present[artifact.settled.stage])
+
+    @functools.cached_property
     def done(self) -> frozenset[str]:
         """The artifacts that have a record."""
-        return find_done(self.results, self.artifacts)
+        return frozenset(key for key in self.begun if os.path.exists(f"{self._folder(key)}/{RECORD}"))
 
     @functools.cached_property
     def to_run(self) -> Mapping[str, str]:
@@ -72,17 +87,21 @@ class Plan:
         reasons: dict[str, str] = {}
         for key, artifact in reversed(self.artifacts.items()):
             if key in needed and key not in self.done:
-                reasons[key] = self._reason(artifact)
-                needed.update(artifact.input_keys)
+                inputs = artifact.input_keys
+                reasons[key] = self._reason(key, inputs)
+                needed.update(inputs)
         return dict(reversed(reasons.items()))
 
-    def _reason(self, artifact: Artifact) -> str:
-        missing = [key for key in artifact.input_keys if key not in self.done]
-        if (self.results / artifact.stage / artifact.key / "work").is_dir():
+    def _reason(self, key: str, inputs: Sequence[str]) -> str:
+        if key in self.begun and os.path.exists(f"{self._folder(key)}/work"):
             return "started earlier and not finished: it resumes"
+        missing = [name for name in inputs if name not in self.done]
         if missing:
             return f"not done; waits for {len(missing)} input{'s' if len(missing) > 1 else ''}"
         return "not done; its inputs are"
+
+    def _folder(self, key: str) -> str:
+        return f"{self.results}/{self.artifacts[key].stage}/{key}"
 
     @functools.cached_property
     def unpinned(self) -> tuple[tuple[str, str], ...]:
@@ -93,16 +112,37 @@ class Plan:
     def counts(self) -> dict[str, dict[str, int]]:
         """Per stage: artifacts, done, to run."""
         table: dict[str, dict[str, int]] = {}
+        done, to_run = self.done, self.to_run
+        for stage in stages.NAMES:
+            table[stage] = {"artifacts": 0, "done": 0, "to_run": 0}
         for key, artifact in self.artifacts.items():
-            row = table.setdefault(artifact.stage, {"artifacts": 0, "done": 0, "to_run": 0})
+            row = table[artifact.settled.stage]
             row["artifacts"] += 1
-            row["done"] += key in self.done
-            row["to_run"] += key in self.to_run
-        return {stage: table[stage] for stage in stages.NAMES if stage in table}
+            row["done"] += key in done
+            row["to_run"] += key in to_run
+        return {stage: row for stage, row in table.items() if row["artifacts"]}
 
 
 def compile_plan(specs: Sequence[Path], *, results: Path = Path("results")) -> Plan:
     """Compile one or several spec files; SpecErrors with every problem of all of them."""
+    with _collection_paused():
+        return _compile(specs, results)
+
+
+@contextlib.contextmanager
+def _collection_paused() -> Iterator[None]:
+    """No garbage collection: a plan's values hold no cycles, and walking them again and again is quadratic."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.freeze()
+            gc.enable()
+
+
+def _compile(specs: Sequence[Path], results: Path) -> Plan:
     graph = Graph()
     plans: list[StudyPlan] = []
     problems: list[Problem] = []
@@ -146,29 +186,15 @@ def _add_report(graph: Graph, study: Study, lowered: Lowered, claims: tuple[Comp
         for c in sorted(claims, key=lambda claim: claim.name)
     ]
     published = [entry.model_dump(mode="json") for entry in study.spec.published]
-    config = module.Config(study=study.name, content=digest(canonical_json([cells, decided, published])))
+    shown = json.dumps(cells, separators=(",", ":"), ensure_ascii=False)  # text, integers and null: canonical as it is
+    content = digest(f"[{shown},{canonical_json(decided)},{canonical_json(published)}]")
+    config = module.Config(study=study.name, content=content)
     settled: Settled = settle("report", module.VERSION, config, len(graph.settled))
     graph.settled.append(settled)
     ordered = tuple(sorted(inputs.items()))
     key = f"{study.name}-{digest(canonical_json([settled.identity, settled.version, study.name]))}"
     graph.artifacts[key] = Artifact(key, settled, 0, ordered, f"report of {study.name}")
     return key
-
-
-def find_done(results: Path, artifacts: Mapping[str, Artifact]) -> frozenset[str]:
-    """The keys that have a record; one listing per stage, then one look per folder that exists."""
-    done: set[str] = set()
-    present: dict[str, set[str]] = {}
-    for key, artifact in artifacts.items():
-        stage = artifact.stage
-        if stage not in present:
-            try:
-                present[stage] = set(os.listdir(results / stage))
-            except OSError:
-                present[stage] = set()
-        if key in present[stage] and os.path.exists(f"{results}/{stage}/{key}/{RECORD}"):
-            done.add(key)
-    return frozenset(done)
 
 
 def _plain_protocol(values: Mapping[str, Any]) -> dict[str, Any]:

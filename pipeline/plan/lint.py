@@ -27,11 +27,10 @@ def _greedy_repeats(_: Plan, study: StudyPlan) -> Iterator[str]:
 
 def _trained_on_the_test(plan: Plan, study: StudyPlan) -> Iterator[str]:
     """Problems that are measured and also, from the same source, trained on."""
-    measured = {s for unit in study.lowered.units for s in _sources(plan, dict(plan.artifacts[unit.completions].inputs)["problems"][0])}
-    trained: set[str] = set()
-    for run in study.lowered.runs:
-        for key in dict(plan.artifacts[run.key].inputs).get("data", ()):
-            trained |= _sources(plan, key)
+    problems = {dict(plan.artifacts[unit.completions].inputs)["problems"][0] for unit in study.lowered.units}
+    rows = {key for run in study.lowered.runs for key in dict(plan.artifacts[run.key].inputs).get("data", ())}
+    measured = {source for key in problems for source in _sources(plan, key)}
+    trained = {source for key in rows for source in _sources(plan, key)}
     for key in sorted(measured & trained):
         yield f"{plan.artifacts[key].title} is both measured and trained on; decontaminate it or use another split"
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from pipeline import stages
 from pipeline.design import Cell, expand_cells
+from pipeline.errors import Location
 from pipeline.fingerprint import Config
-from pipeline.plan.artifact import Artifact, Inputs, Settled, fingerprint_of, settle, slug
-from pipeline.plan.data import DataLowering
+from pipeline.plan.artifact import Artifact
+from pipeline.plan.data import DataLowering, Rows
+from pipeline.plan.graph import Graph
 from pipeline.plan.recipes import Recipe, Recipes, validate_entry
 from pipeline.report.request import DataNode, Run, Unit
 from pipeline.spec.levels import Problems
@@ -22,49 +24,6 @@ from pipeline.spec.study import Study
 
 SUBSET_SHIFT = 1_000_003
 """Distance between the subset seeds of two replicates, where replicates vary the subset."""
-
-
-class Graph:
-    """All artifacts of one or several studies, each distinct one once."""
-
-    def __init__(self) -> None:
-        self.artifacts: dict[str, Artifact] = {}
-        self.settled: list[Settled] = []
-        self.slugs: dict[str, str] = {}
-        self._by_config: dict[tuple[str, int], Settled] = {}
-        self._by_identity: dict[tuple[str, str], Settled] = {}
-        self._known: dict[tuple[Any, ...], str] = {}
-        self._alive: list[Config] = []
-
-    def settle(self, stage: str, config: Config) -> Settled:
-        """The canonical form of a configuration; computed once per object, shared by equal identities."""
-        known = self._by_config.get((stage, id(config)))
-        if known is not None:
-            return known
-        self._alive.append(config)
-        fresh = settle(stage, stages.load(stage).VERSION, config, len(self.settled))
-        shared = self._by_identity.setdefault((stage, fresh.identity), fresh)
-        if shared is fresh:
-            self.settled.append(fresh)
-        self._by_config[(stage, id(config))] = shared
-        return shared
-
-    def add(
-        self, stage: str, config: Config, seed: int, inputs: Mapping[str, tuple[str, ...]], title: str, name: str
-    ) -> str:
-        """The key of the artifact of these arguments, added unless it is there; `name` becomes its slug."""
-        settled = self.settle(stage, config)
-        known = (settled.index, seed, *inputs.items())
-        key = self._known.get(known)
-        if key is None:
-            ordered: Inputs = tuple(sorted(inputs.items()))
-            short = slug(name)
-            key = f"{short}-{fingerprint_of(settled, seed, ordered)}"
-            if key not in self.artifacts:
-                self.artifacts[key] = Artifact(key, settled, seed, ordered, title)
-                self.slugs[key] = short
-            self._known[known] = key
-        return key
 
 
 @dataclass
@@ -78,6 +37,23 @@ class Lowered:
     datasets: list[DataNode] = field(default_factory=list)
     cell_units: dict[tuple[Cell, int | None, str], list[int]] = field(default_factory=dict)
     """(cell, checkpoint step, measure) → indices of the units of all replicates."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One training of a cell: its recipe (None where it is broken), its title, where its rows are asked for."""
+
+    recipe: Recipe | None
+    title: str
+    where: Location | None
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """A cell's base model and trainings."""
+
+    base: str
+    steps: tuple[_Step, ...]
 
 
 def lower_study(study: Study, graph: Graph, problems: Problems) -> Lowered:
@@ -104,14 +80,17 @@ class _Lowering:
         vary = self.study.spec.replicates.vary
         for cell in self.result.cells:
             cell_dict = cell.as_dict()
+            chain, measures = self._chain(cell), None
             for replicate, seed in enumerate(self.study.spec.replicates.seeds):
                 train_seed = seed if "train" in vary else 0
                 shift = SUBSET_SHIFT * seed if "subset" in vary else 0
-                final = self._policy(cell, cell_dict, replicate, train_seed, shift)
+                final = None if chain is None else self._policy(chain, cell_dict, replicate, train_seed, shift)
                 if final is None:
                     continue
-                for step, policy in (*self._checkpoints(final, cell), (None, final)):
-                    self._measure(cell, cell_dict, replicate, seed if "sample" in vary else 0, step, policy, analyses)
+                measures = self._measures(cell) if measures is None else measures
+                for step, policy in (*self._checkpoints(final, chain), (None, final)):
+                    own_seed = seed if "sample" in vary else 0
+                    self._measure(cell, cell_dict, replicate, own_seed, step, policy, measures, analyses)
         self.result.datasets = list(self._nodes.values())
         return self.result
 
@@ -172,28 +151,35 @@ class _Lowering:
                 found.append((name, config))
         return found
 
-    def _policy(self, cell: Cell, cell_dict: Mapping[str, str], replicate: int, seed: int, shift: int) -> str | None:
-        """The key of a cell's final policy, training stage by training stage; None where a level is broken."""
-        chain = self.study.chain
-        if not chain:
+    def _chain(self, cell: Cell) -> _Chain | None:
+        """What a cell trains, the same for all its replicates; None where its base model is broken."""
+        factors = self.study.chain
+        if not factors:
             return None
-        recipe = self.recipes.model(chain[0], cell)
-        key = None if recipe is None else self._base(recipe, f"{chain[0]}={cell.level(chain[0])}")
-        for position, factor in enumerate(chain[1:], start=2):
-            if key is None:
-                return None
+        recipe = self.recipes.model(factors[0], cell)
+        base = None if recipe is None else self._base(recipe, f"{factors[0]}={cell.level(factors[0])}")
+        if base is None:
+            return None
+        steps = []
+        for position, factor in enumerate(factors[1:], start=2):
             level = self.study.factors[factor].levels[cell.level(factor)]
-            if level.is_skipped:
-                continue
-            recipe = self.recipes.training(factor, cell)
+            if not level.is_skipped:
+                title = " ".join(f"{f}={cell.level(f)}" for f in factors[:position])
+                where = None if level.settings is None else level.settings.locator(self.problems.document)(("rows",), False)
+                steps.append(_Step(self.recipes.training(factor, cell), title, where))
+        return _Chain(base, tuple(steps))
+
+    def _policy(self, chain: _Chain, cell_dict: Mapping[str, str], replicate: int, seed: int, shift: int) -> str | None:
+        """The key of a replicate's final policy, training stage by training stage; None where a level is broken."""
+        key = chain.base
+        for step in chain.steps:
+            recipe = step.recipe
             rows = None
             if recipe is not None and recipe.data is not None:
-                where = level.settings.locator(self.problems.document)(("rows",), False)
-                rows = self.data.subset(recipe.data, recipe.rows, shift, where)
+                rows = self.data.subset(recipe.data, recipe.rows, shift, step.where)
             if recipe is None or rows is None:
                 return None
-            title = " ".join(f"{f}={cell_dict[f]}" for f in chain[:position]) + f" · seed {seed}"
-            key = self._train(recipe, key, rows, seed, title)
+            key = self._train(recipe, key, rows, seed, f"{step.title} · seed {seed}")
             self.result.runs.append(Run(cell=cell_dict, replicate=replicate, stage=recipe.stage, key=key))
         return key
 
@@ -215,7 +201,7 @@ class _Lowering:
         if recipe.stage == "sft":
             name = f"{self.graph.slugs[policy]}-sft-{rows.label}"
         else:
-            rewards = "-".join(_initials(term.name) for term in recipe.config.reward)
+            rewards = "-".join([_initials(term.name) for term in recipe.config.reward])
             name = f"{self.graph.slugs[policy]}-{recipe.config.algorithm}-{rewards}"
         key = self.graph.add(recipe.stage, recipe.config, seed, {"policy": (policy,), "data": (rows.key,)}, title, name)
         if recipe.checkpoints:
@@ -227,15 +213,13 @@ class _Lowering:
             )
         return key
 
-    def _checkpoints(self, final: str, cell: Cell) -> list[tuple[int | None, str]]:
+    def _checkpoints(self, final: str, chain: _Chain) -> list[tuple[int | None, str]]:
         """The checkpoints of a cell's last training, each an artifact of its own."""
-        steps = self._steps.get(final, ())
-        last = [f for f in self.study.chain[1:] if not self.study.factors[f].levels[cell.level(f)].is_skipped]
-        if not last or self.study.factors[last[-1]].kind != "rl":
+        if not chain.steps or chain.steps[-1].recipe.stage != "rl":
             return []
         run = self.graph.artifacts[final]
         found = []
-        for step in steps:
+        for step in self._steps.get(final, ()):
             config = self._checkpoint_configs.get((run.settled.index, step))
             if config is None:
                 config = stages.load("checkpoint").of_run(run.settled.config, step)
@@ -243,6 +227,18 @@ class _Lowering:
             title = f"{run.title} · step {step}"
             inputs = {"run": (final,), **dict(run.inputs)}
             found.append((step, self.graph.add("checkpoint", config, run.seed, inputs, title, f"{self.graph.slugs[final]}-step{step}")))
+        return found
+
+    def _measures(self, cell: Cell) -> list[tuple[str, Recipe, Rows]]:
+        """The measures of a cell with their protocols and problems, the same for all its policies."""
+        found = []
+        for measure, settings in self.study.measures.items():
+            recipe = self.recipes.measure(measure, cell)
+            if recipe is not None:
+                where = settings.locator(self.problems.document)(("rows",), False)
+                rows = self.data.subset(recipe.data, recipe.rows, 0, where)
+                if rows is not None:
+                    found.append((measure, recipe, rows))
         return found
 
     def _measure(
@@ -253,23 +249,18 @@ class _Lowering:
         seed: int,
         step: int | None,
         policy: str,
+        measures: list[tuple[str, Recipe, Rows]],
         analyses: list[tuple[str, Config]],
     ) -> None:
-        where = f"{self.graph.artifacts[policy].title.split(' · seed')[0]}" + (f" step {step}" if step else "")
-        for measure in self.study.measures:
-            recipe = self.recipes.measure(measure, cell)
-            if recipe is None:
-                continue
-            settings = self.study.measures[measure]
-            rows = self.data.subset(recipe.data, recipe.rows, 0, settings.locator(self.problems.document)(("rows",), False))
-            if rows is None:
-                continue
+        add, score = self.graph.add, self.study.spec.score
+        where = self.graph.artifacts[policy].title.split(" · seed")[0] + (f" step {step}" if step else "")
+        short = self.graph.slugs[policy][:40].rstrip("-._")
+        for measure, recipe, rows in measures:
             own_seed = 0 if recipe.config.temperature == 0 else seed
             title = f"{where} · {measure} · seed {own_seed}"
-            name = f"{self.graph.slugs[policy][:40].rstrip('-._')}-{rows.label}-k{recipe.config.samples}"
-            add = self.graph.add
+            name = f"{short}-{rows.label}-k{recipe.config.samples}"
             completions = add("sample", recipe.config, own_seed, {"policy": (policy,), "problems": (rows.key,)}, title, name)
-            scores = add("score", self.study.spec.score, 0, {"completions": (completions,)}, title, name)
+            scores = add("score", score, 0, {"completions": (completions,)}, title, name)
             measured = {
                 a: add("analyse", config, 0, {"completions": (completions,)}, f"{title} · {a}", f"{name}-{a}")
                 for a, config in analyses

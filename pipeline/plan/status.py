@@ -65,9 +65,9 @@ def state_of(plan: Plan, key: str) -> str:
     """done, running, failed or waiting."""
     if key in plan.done:
         return "done"
-    folder = plan.results / plan.artifacts[key].stage / key
-    if not folder.is_dir():
+    if key not in plan.begun:
         return "waiting"
+    folder = plan.results / plan.artifacts[key].stage / key
     if is_locked(folder):
         return "running"
     return "failed" if (folder / "work" / "failure.json").exists() else "waiting"

@@ -34,8 +34,7 @@ class TrainingConfig(Config):
     precision: Precision = content("bf16", describe="Precision of the forward and backward pass.")
     lora: Lora | None = content(None, describe="Train adapters instead of all weights.")
 
-    gpus: int = placement(0, describe="GPUs of one run (all processes together); 0 trains on the CPU.", ge=0)
-    nodes: int = placement(1, describe="Nodes of one run; gpus are spread evenly over them.", ge=1)
+    gpus: int = placement(0, describe="GPUs of one run, all of one node, one process each; 0 trains on the CPU.", ge=0)
     deepspeed: Literal["none", "zero2", "zero3"] = placement(
         "none", describe="Sharding of optimiser state (zero2) or also weights (zero3) through accelerate."
     )

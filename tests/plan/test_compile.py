@@ -78,6 +78,13 @@ def test_an_edit_changes_exactly_the_cone_below_it(edit: tuple[str, str], change
     assert {stage for stage in before | after if before[stage] != after[stage]} == changed
 
 
+def test_levels_that_differ_in_placement_alone_keep_their_own(tmp_path: Path) -> None:
+    text = BASIC.replace('"64": {inherits: sft, data: long, rows: 64}', '"64": {inherits: sft, data: long, rows: 64, gpus: 2}')
+    gpus = {a.key.split("-")[3]: a.settled.config.gpus for a in compile_text(text, tmp_path).artifacts.values() if a.stage == "sft"}
+    assert gpus == {"32": 0, "64": 2}
+    assert keys_by_stage(compile_text(text, tmp_path))["sft"] == keys_by_stage(compile_text(BASIC, tmp_path))["sft"]
+
+
 def test_renaming_a_level_moves_nothing_but_the_report(tmp_path: Path) -> None:
     before = keys_by_stage(compile_text(BASIC, tmp_path))
     after = keys_by_stage(compile_text(BASIC.replace("plp", "shorter"), tmp_path))

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 DEFAULT_PLACE = Path("/etc/slurm")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scontrol")
 SEARCHED = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -30,6 +32,7 @@ GPUS = 4
 NODES = ("g1", "c1")
 KILL_WAIT_SECONDS = 8
 LOCK = "in-use"
+MARK = "STUDYC_TEST_CLUSTER"
 
 SLURM_CONF = """\
 ClusterName=studyc
@@ -40,7 +43,7 @@ SlurmdUser=root
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge/socket,cred_expire=10
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -85,8 +88,12 @@ def missing() -> str | None:
         return "starting a SLURM cluster needs root"
     absent = [name for name in PROGRAMS if shutil.which(name, path=SEARCHED) is None]
     if absent:
-        return f"Debian's slurmctld slurmd slurm-client munge are not installed ({', '.join(absent)} not found)"
-    foreign = [p for p in (DEFAULT_PLACE / "slurm.conf", DEFAULT_PLACE / "gres.conf") if p.exists() or p.is_symlink()]
+        return (
+            f"Debian's slurmctld slurmd slurm-client munge are not installed ({', '.join(absent)} not found)"
+        )
+    foreign = [
+        p for p in (DEFAULT_PLACE / "slurm.conf", DEFAULT_PLACE / "gres.conf") if p.exists() or p.is_symlink()
+    ]
     if foreign and not all(_is_stale(path) for path in foreign):
         return f"this machine has a SLURM configuration of its own ({foreign[0]})"
     return None
@@ -123,7 +130,11 @@ class Cluster:
     def jobs(self) -> list[dict[str, str]]:
         """What the controller knows of every job, finished ones too, as `scontrol show job` names it."""
         blocks = self.call("scontrol", "--oneliner", "show", "job").splitlines()
-        return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in blocks if "JobId=" in line]
+        return [
+            dict(word.split("=", 1) for word in line.split() if "=" in word)
+            for line in blocks
+            if "JobId=" in line
+        ]
 
     def running(self, comment: str) -> list[str]:
         """The ids of running jobs whose comment (Snakemake's plugin names rule and wildcards there) has a text."""
@@ -146,9 +157,9 @@ class Cluster:
     def stop(self) -> None:
         """End every job and daemon, and take the links away; safe to call at any state."""
         with contextlib.suppress(Exception):
-            self.call("scancel", "--signal=KILL", "--user=root")
+            self.call("scancel", "--full", "--signal=KILL", "--user=root")
             self.call("scancel", "--user=root")
-            self._wait(lambda: not self.call("squeue", "--noheader").strip(), "the jobs' end", seconds=15)
+            self._wait(lambda: not self.call("squeue", "--noheader").strip(), "the jobs' end", seconds=10)
         for daemon in reversed(self.daemons):
             daemon.terminate()
         for daemon in self.daemons:
@@ -157,11 +168,23 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        self._end_jobs()
         for link in self.links:
             link.unlink(missing_ok=True)
         self.links.clear()
         if self.lock is not None:
             self.lock.close()
+
+    def mark(self) -> dict[str, str]:
+        """The environment variable by which processes of this cluster's jobs are known; pass it to what submits them."""
+        return {MARK: str(self.folder)}
+
+    def _end_jobs(self) -> None:
+        """Kill what is left of jobs when the daemons that would do it are gone."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(MARK) == str(self.folder) and process.pid != os.getpid():
+                    process.kill()
 
     def _write_configuration(self) -> None:
         self.lock = (self.folder / LOCK).open("w")
@@ -199,14 +222,19 @@ class Cluster:
             )
 
     def _is_idle(self) -> bool:
-        found = subprocess.run(["sinfo", "-h", "-N", "-t", "idle", "-o", "%N"], capture_output=True, text=True)
+        found = subprocess.run(
+            ["sinfo", "-h", "-N", "-t", "idle", "-o", "%N"], capture_output=True, text=True
+        )
         return set(found.stdout.split()) == set(NODES)
 
     def _wait(self, is_there, what: str, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while not is_there():
             if time.monotonic() > deadline or any(daemon.poll() is not None for daemon in self.daemons):
-                logs = [p.read_text(errors="replace")[-1500:] for p in sorted(self.folder.glob("*.log")) + sorted(self.folder.glob("*.out"))]
+                logs = [
+                    p.read_text(errors="replace")[-1500:]
+                    for p in sorted(self.folder.glob("*.log")) + sorted(self.folder.glob("*.out"))
+                ]
                 raise RuntimeError(f"{what} did not come up in {seconds} s\n" + "\n".join(logs))
             time.sleep(0.1)
 

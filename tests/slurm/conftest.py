@@ -44,7 +44,7 @@ class Disturbed:
 @pytest.fixture(scope="session")
 def disturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
     """Run the study; edit spec and package at its start; kill, warn and preempt the SFT job in turn."""
-    project = Project(tmp_path_factory.mktemp("slurm") / "project")
+    project = Project(tmp_path_factory.mktemp("slurm") / "project", cluster.mark())
     run = project.start()
     seen = Disturbed(project, -1, "", [])
     try:
@@ -65,7 +65,9 @@ class _edited:
 
     def __init__(self, project: Project) -> None:
         self.spec = project.folder / "specs" / "cluster.yaml"
-        self.modules = [project.folder / "pipeline" / name for name in ("execute.py", "record.py", "workflow.py")]
+        self.modules = [
+            project.folder / "pipeline" / name for name in ("execute.py", "record.py", "workflow.py")
+        ]
         self.texts = {path: path.read_text() for path in (self.spec, *self.modules)}
 
     def __enter__(self) -> None:
@@ -83,7 +85,11 @@ def _kill(cluster: Cluster, project: Project, job: str) -> None:
     (folder,) = project.artifacts("sft")
     for process in psutil.process_iter(["cmdline", "cwd"]):
         words = process.info["cmdline"] or []
-        if process.info["cwd"] == str(project.folder) and any(folder.name in w for w in words) and "pipeline.stage_process" in words:
+        if (
+            process.info["cwd"] == str(project.folder)
+            and any(folder.name in w for w in words)
+            and "pipeline.stage_process" in words
+        ):
             process.kill()
 
 
@@ -94,22 +100,36 @@ def _warn(cluster: Cluster, project: Project, job: str) -> None:
 
 def _preempt(cluster: Cluster, project: Project, job: str) -> None:
     """A job of higher priority takes the whole node."""
-    cluster.call("sbatch", "--partition=urgent", "--nodelist=c1", "--exclusive", "--mem=0", "--time=1", "--output=/dev/null", "--wrap=sleep 1")
+    cluster.call(
+        "sbatch",
+        "--partition=urgent",
+        "--nodelist=c1",
+        "--exclusive",
+        "--mem=0",
+        "--time=1",
+        "--output=/dev/null",
+        "--wrap=sleep 1",
+    )
 
 
 def _wait_for_a_new_checkpoint(seen: Disturbed, cluster: Cluster, run: Run) -> None:
-    """Until a running SFT job, another one than before, has saved further than before."""
-    before = seen.saved_steps[-1] if seen.saved_steps else 0
+    """Until the next attempt of the SFT job has itself saved something."""
+    attempt = len(seen.saved_steps) + 1
+    at_start: list[int] = []
 
-    def is_further() -> bool:
-        running = [job for job in cluster.running("rule_sft_") if job not in seen.sft_jobs]
-        if not running or _saved_step(seen.project) <= before:
+    def has_saved() -> bool:
+        if _attempts(seen.project) < attempt:
             return False
-        seen.sft_jobs.append(running[0])
-        return True
+        at_start.append(_saved_step(seen.project))
+        return at_start[-1] > at_start[0]
 
-    _wait(is_further, run)
+    _wait(has_saved, run)
     seen.saved_steps.append(_saved_step(seen.project))
+    seen.sft_jobs += cluster.running("rule_sft_")
+
+
+def _attempts(project: Project) -> int:
+    return sum(len(list((folder / "work" / "attempts").glob("*.log"))) for folder in project.artifacts("sft"))
 
 
 def _saved_step(project: Project) -> int:
@@ -120,8 +140,10 @@ def _saved_step(project: Project) -> int:
     return 0
 
 
-def _wait(is_so: Callable[[], object], run: Run, seconds: float = 150) -> None:
+def _wait(is_so: Callable[[], object], run: Run, seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
-        assert run.process.poll() is None and time.monotonic() < deadline, f"it did not come to that:\n{run.output[-6000:]}"
+        assert run.process.poll() is None and time.monotonic() < deadline, (
+            f"it did not come to that:\n{run.output[-6000:]}"
+        )
         time.sleep(0.2)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,8 +68,9 @@ exec {python} "$@"
 class Project:
     """A project in a folder of its own; results/ belongs to it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mark: Mapping[str, str]) -> None:
         self.folder = folder
+        self.mark = dict(mark)
         self.trace = folder / "trace.txt"
         self.results = folder / "results"
         folder.mkdir(parents=True)
@@ -92,11 +94,15 @@ class Project:
 
     def start(self, *words: str) -> Run:
         """`snakemake --profile slurm …` in the background, with the pauses between polls capped."""
-        return Run([sys.executable, str(Path(__file__).with_name("fast_polls.py")), "--profile", "slurm", *words], self.folder)
+        return Run(
+            [sys.executable, str(Path(__file__).with_name("fast_polls.py")), "--profile", "slurm", *words],
+            self.folder,
+            self.mark,
+        )
 
     def finish(self, program: str, *words: str) -> tuple[int, str]:
         """Run an installed program (snakemake, studyc) as a user would; its exit code and output."""
-        run = Run([str(Path(sys.executable).with_name(program)), *words], self.folder)
+        run = Run([str(Path(sys.executable).with_name(program)), *words], self.folder, self.mark)
         return run.wait(), run.output
 
     def artifacts(self, stage: str) -> list[Path]:
@@ -112,14 +118,22 @@ class Project:
 class Run:
     """A Snakemake process and its output."""
 
-    def __init__(self, command: list[str], folder: Path) -> None:
+    def __init__(self, command: list[str], folder: Path, mark: dict[str, str]) -> None:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("STUDYC_", "SLURM_", "PYTEST"))}
-        self._log: IO[bytes] = (folder / f"snakemake-{len(list(folder.glob('snakemake-*.log')))}.log").open("wb")
+        self._log: IO[bytes] = (folder / f"snakemake-{len(list(folder.glob('snakemake-*.log')))}.log").open(
+            "wb"
+        )
         self._path = Path(self._log.name)
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**kept, "OMP_NUM_THREADS": "1", "STUDYC_CACHE": str(folder / "cache"), "XDG_CACHE_HOME": str(folder / "cache")},
+            env={
+                **kept,
+                **mark,
+                "OMP_NUM_THREADS": "1",
+                "STUDYC_CACHE": str(folder / "cache"),
+                "XDG_CACHE_HOME": str(folder / "cache"),
+            },
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -130,7 +144,7 @@ class Run:
         """What Snakemake has printed so far."""
         return self._path.read_text(errors="replace")
 
-    def wait(self, seconds: float = 300) -> int:
+    def wait(self, seconds: float = 600) -> int:
         """The exit code; the process is ended where it takes longer."""
         try:
             return self.process.wait(timeout=seconds)

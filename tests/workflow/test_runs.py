@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import SMOKE
+from tests.workflow.smoke import SMOKE
 from tests.workflow.project import (
     SECRET, environment, make_project, planned_jobs, record_times, snakemake, studyc, to_run,
 )  # fmt: skip
@@ -112,7 +112,6 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     run.communicate()
     before = record_times(project)
     assert not any("/base/" in name for name in before)
-    snakemake(project, "--unlock")
     snakemake(project, "--cores", "2")
     after = record_times(project)
     assert {name: t for name, t in after.items() if name in before} == before

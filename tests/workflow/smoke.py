@@ -1,4 +1,4 @@
-"""The smoke study, run once for all workflow tests of one worker."""
+"""Fixtures: the smoke study, run once for all workflow tests of one worker."""
 
 from __future__ import annotations
 
