@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("planning", "dry_run", "stage_start", "training")
+NAMES = ("planning", "dry_run", "training")
 
 
 def main(names: list[str]) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.trainer.utils import RepeatSampler
 
@@ -48,7 +48,7 @@ def build_trainer(
         kind, options = _Rloo, RLOOConfig(**arguments, normalize_advantages=config.whiten_advantages)
     if config.rollout_engine == "transformers":
         check_architecture(model)
-    return kind(
+    trainer = kind(
         model=model,
         args=options,
         train_dataset=problems,
@@ -56,6 +56,8 @@ def build_trainer(
         reward_funcs=rollouts.rewards,
         peft_config=build_lora(config),
     )
+    trainer.remove_callback(PrinterCallback)  # the log is in log.parquet; progress is in progress.json
+    return trainer
 
 
 def _shared(config: RlConfig, split: Split) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 The miniature of long chain-of-thought supervision (arXiv:2506.07712): problems that a model of a few hundred
 thousand weights learns on a CPU, with solutions of two styles that reach the same answer. `short` computes
-each step once. `long` turns each step round to check it (`check_steps`), doubts itself and goes over the whole
-sum again (`rechecks` to `max_rechecks` times), in the words that P0's keyword detector looks for; with the
-defaults it takes about five times as many tokens.
+each step once. `long` turns each step round to check it (`check_steps`), doubts itself and goes over the
+whole sum again (`rechecks` to `max_rechecks` times), in the words that P0's keyword detector looks for; with
+the defaults it takes about five times as many tokens.
 Guaranteed: no intermediate result is negative unless `negatives`; both styles of one problem share its id.
 """
 

@@ -1,0 +1,103 @@
+"""SFT and RL through a stage's engine beside the same TRL call written by hand, in turn in one process."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+
+from bench import bare_trl  # noqa: E402
+from bench.bare_trl import Timing  # noqa: E402
+from bench.pairs import Row, show  # noqa: E402
+from pipeline.job import Job  # noqa: E402
+from pipeline.prompt import Prompt  # noqa: E402
+from pipeline.stages.rl import RewardTerm, RlConfig  # noqa: E402
+from pipeline.stages.sft import SftConfig  # noqa: E402
+
+NOTE = "one process, packages imported, A B A B; speeds are tokens a second inside trainer.train()"
+PAIRS = 4
+SFT: dict[str, Any] = {"epochs": 2, "batch_size": 16, "max_length": 256}
+GRPO: dict[str, Any] = {"steps": 12, "prompts": 8, "rollouts": 8, "new_tokens": 64}
+
+
+def main() -> None:
+    """Print and keep the table."""
+    from pipeline.engines import rl, sft  # the imports are not what is measured
+
+    config = SftConfig(learning_rate=1e-4, precision="fp32", prompt=Prompt(), **SFT)
+    rl_config = RlConfig(
+        algorithm="grpo", reward=(RewardTerm(name="accuracy"),), steps=GRPO["steps"], learning_rate=1e-4,
+        prompts_per_step=GRPO["prompts"], rollouts=GRPO["rollouts"], max_new_tokens=GRPO["new_tokens"], precision="fp32",
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        policy, rows = _make_inputs(folder)
+        by_stage = lambda at: _timed(sft.train, _job(at, "sft", config), policy, rows, _sft_tokens)
+        by_hand = lambda at: bare_trl.sft(policy, rows, at, **SFT)
+        table = _rows("sft", _pairs(by_stage, by_hand, folder / "sft"))
+        by_stage = lambda at: _timed(rl.train, _job(at, "rl", rl_config), policy, rows, lambda facts: facts["generated_tokens"])
+        by_hand = lambda at: bare_trl.grpo(policy, rows, at, **GRPO)
+        table += _rows("rl", _pairs(by_stage, by_hand, folder / "rl"))
+    show("training", NOTE, table)
+
+
+def _make_inputs(folder: Path) -> tuple[Path, Path]:
+    """A random tiny policy and 512 long chains."""
+    import polars as pl
+
+    from pipeline.engines.policy import save_policy
+    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.generators import chains
+    from pipeline.stages.base import TinyModel
+
+    tokenizer = build_tokenizer()
+    save_policy(build_model(TinyModel(), len(tokenizer), tokenizer, seed=1), tokenizer, folder / "policy")
+    rows = folder / "rows.parquet"
+    pl.DataFrame(chains.generate(chains.Params(style="long"), 512, 1)).write_parquet(rows)
+    return folder / "policy", rows
+
+
+def _job(folder: Path, stage: str, config: Any) -> Job:
+    return Job(key=folder.name, stage=stage, config=config, seed=3, inputs={}, folder=folder)
+
+
+def _sft_tokens(facts: dict[str, Any]) -> float:
+    return facts["tokens_per_epoch"] * SFT["epochs"]
+
+
+def _timed(train: Callable[..., dict], job: Job, policy: Path, rows: Path, tokens: Callable[[dict], float]) -> Timing:
+    started = time.monotonic()
+    facts = train(job, job.config, policy=policy, rows=rows)
+    return Timing(facts["training_seconds"], time.monotonic() - started, tokens(facts))
+
+
+def _pairs(ours: Callable[[Path], Timing], peer: Callable[[Path], Timing], folder: Path) -> list[tuple[Timing, Timing]]:
+    """In turn, after one run of each that does not count."""
+    found = []
+    for i in range(PAIRS + 1):
+        places = [folder / f"{side}{i}" for side in ("ours", "peer")]
+        for place in places:
+            place.mkdir(parents=True)
+        found.append((ours(places[0]), peer(places[1])))
+    return found[1:]
+
+
+def _rows(stage: str, pairs: list[tuple[Timing, Timing]]) -> list[Row]:
+    speed = [tuple(t.tokens_per_s for t in pair) for pair in pairs]
+    rest = [tuple(t.whole_s - t.training_s for t in pair) for pair in pairs]
+    ratios = lambda values: tuple(ours / peer for ours, peer in values)
+    median = lambda values, side: statistics.median(pair[side] for pair in values)
+    return [
+        Row(f"{stage}, in training", median(speed, 0), median(speed, 1), "tok/s", ratios(speed), "≥ 0.97"),
+        Row(f"{stage}, outside training", median(rest, 0), median(rest, 1), "s", ratios(rest), "ours < 1 s"),
+    ]
+
+
+if __name__ == "__main__":
+    main()
