@@ -32,18 +32,19 @@ env: $(STAMP)
 
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "studyc needs Python 3.11 or later; this is $$($(PYTHON) --version). Set PYTHON=…"; exit 1; }
+	@echo "setting up $(VENV) (once; about two minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r $(LOCK)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@rm -f $(VENV)/.installed-*; touch $@
 
 env-vllm: $(STAMP_VLLM)
 
 $(STAMP_VLLM):
 	@test -x $(VENV_VLLM)/bin/python || $(PYTHON) -m venv $(VENV_VLLM)
-	$(VENV_VLLM)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
-	$(VENV_VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r envs/vllm.txt
+	$(VENV_VLLM)/bin/python -m pip install -qq --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
+	$(VENV_VLLM)/bin/python -m pip install -qq --disable-pip-version-check -r envs/vllm.txt
 	-$(VENV_VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@rm -f $(VENV_VLLM)/.installed-*; touch $@
 

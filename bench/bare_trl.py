@@ -60,7 +60,9 @@ def sft(policy: Path, rows: Path, folder: Path, *, epochs: float, batch_size: in
     return Timing(training, time.monotonic() - started, tokens)
 
 
-def grpo(policy: Path, rows: Path, folder: Path, *, steps: int, prompts: int, rollouts: int, new_tokens: int) -> Timing:
+def grpo(
+    policy: Path, rows: Path, folder: Path, *, steps: int, prompts: int, rollouts: int, new_tokens: int
+) -> Timing:
     """GRPOTrainer with the accuracy reward; tokens are those generated."""
     import polars as pl
     from datasets import Dataset
@@ -89,7 +91,11 @@ def grpo(policy: Path, rows: Path, folder: Path, *, steps: int, prompts: int, ro
     trainer.train()
     training = time.monotonic() - before
     trainer.save_model(str(folder / "model"))
-    lengths = [row["completions/mean_length"] for row in trainer.state.log_history if "completions/mean_length" in row]
+    lengths = [
+        row["completions/mean_length"]
+        for row in trainer.state.log_history
+        if "completions/mean_length" in row
+    ]
     return Timing(training, time.monotonic() - started, sum(lengths) * prompts * rollouts)
 
 

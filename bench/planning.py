@@ -24,7 +24,9 @@ print(len(cells))
 """
 """The least that any planner on this stack does: import pydantic and yaml, read the file, count its crossing."""
 
-NOTE = "processes started afresh; the peer imports pydantic and yaml, reads the file and enumerates the crossing"
+NOTE = (
+    "processes started afresh; the peer imports pydantic and yaml, reads the file and enumerates the crossing"
+)
 RUNS = {1_000: 9, 10_000: 5, 100_000: 3}
 WALL_TARGETS = {1_000: "ours < 0.5 s", 10_000: "", 100_000: "ours < 10 s"}
 
@@ -45,13 +47,24 @@ def main() -> None:
                 what = f"studyc {command}, {shape.artifacts:,} artifacts"
                 rows.append(row(what, pairs, "wall_s", "s", WALL_TARGETS[size]))
                 rows.append(row("  processor time", pairs, "cpu_s", "s", ""))
-                rows.append(row("  peak memory", pairs, "peak_mb", "MB", "ours < 1,000" if size == 100_000 else ""))
+                rows.append(
+                    row("  peak memory", pairs, "peak_mb", "MB", "ours < 1,000" if size == 100_000 else "")
+                )
                 if command == "plan":
                     medians[size] = rows[-2].ours
                     _check_count(spec, folder, shape.artifacts)
     small, middle, large = SHAPES
     slope = [(medians[b] - medians[a]) / (b - a) * 1e6 for a, b in ((small, middle), (middle, large))]
-    rows.append(Row("µs per artifact, 10k–100k over 1k–10k", slope[1], slope[0], "µs", (slope[1] / slope[0],), "linear: about 1"))
+    rows.append(
+        Row(
+            "µs per artifact, 10k–100k over 1k–10k",
+            slope[1],
+            slope[0],
+            "µs",
+            (slope[1] / slope[0],),
+            "linear: about 1",
+        )
+    )
     show("planning", NOTE, rows)
 
 

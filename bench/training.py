@@ -12,13 +12,13 @@ from typing import Any
 
 os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 
-from bench import bare_trl  # noqa: E402
-from bench.bare_trl import Timing  # noqa: E402
-from bench.pairs import Row, show  # noqa: E402
-from pipeline.job import Job  # noqa: E402
-from pipeline.prompt import Prompt  # noqa: E402
-from pipeline.stages.rl import RewardTerm, RlConfig  # noqa: E402
-from pipeline.stages.sft import SftConfig  # noqa: E402
+from bench import bare_trl
+from bench.bare_trl import Timing
+from bench.pairs import Row, show
+from pipeline.job import Job
+from pipeline.prompt import Prompt
+from pipeline.stages.rl import RewardTerm, RlConfig
+from pipeline.stages.sft import SftConfig
 
 NOTE = "one process, packages imported, A B A B; speeds are tokens a second inside trainer.train()"
 PAIRS = 4
@@ -41,7 +41,9 @@ def main() -> None:
         by_stage = lambda at: _timed(sft.train, _job(at, "sft", config), policy, rows, _sft_tokens)
         by_hand = lambda at: bare_trl.sft(policy, rows, at, **SFT)
         table = _rows("sft", _pairs(by_stage, by_hand, folder / "sft"))
-        by_stage = lambda at: _timed(rl.train, _job(at, "rl", rl_config), policy, rows, lambda facts: facts["generated_tokens"])
+        by_stage = lambda at: _timed(
+            rl.train, _job(at, "rl", rl_config), policy, rows, lambda facts: facts["generated_tokens"]
+        )
         by_hand = lambda at: bare_trl.grpo(policy, rows, at, **GRPO)
         table += _rows("rl", _pairs(by_stage, by_hand, folder / "rl"))
     show("training", NOTE, table)
@@ -71,13 +73,17 @@ def _sft_tokens(facts: dict[str, Any]) -> float:
     return facts["tokens_per_epoch"] * SFT["epochs"]
 
 
-def _timed(train: Callable[..., dict], job: Job, policy: Path, rows: Path, tokens: Callable[[dict], float]) -> Timing:
+def _timed(
+    train: Callable[..., dict], job: Job, policy: Path, rows: Path, tokens: Callable[[dict], float]
+) -> Timing:
     started = time.monotonic()
     facts = train(job, job.config, policy=policy, rows=rows)
     return Timing(facts["training_seconds"], time.monotonic() - started, tokens(facts))
 
 
-def _pairs(ours: Callable[[Path], Timing], peer: Callable[[Path], Timing], folder: Path) -> list[tuple[Timing, Timing]]:
+def _pairs(
+    ours: Callable[[Path], Timing], peer: Callable[[Path], Timing], folder: Path
+) -> list[tuple[Timing, Timing]]:
     """In turn, after one run of each that does not count."""
     found = []
     for i in range(PAIRS + 1):

@@ -24,7 +24,11 @@ def pages() -> dict[str, str]:
     return {
         "spec.md": HEAD + _spec(),
         "stages.md": HEAD + _stages(),
-        "site.md": HEAD + "# The site file\n\n" + (_doc(Site)) + "\n\n" + "\n".join(_models(Site, roles=False)),
+        "site.md": HEAD
+        + "# The site file\n\n"
+        + (_doc(Site))
+        + "\n\n"
+        + "\n".join(_models(Site, roles=False)),
         "rewards.md": HEAD + _rewards(),
         "catalogues.md": HEAD + _catalogues(),
         "commands.md": HEAD + _commands(),
@@ -46,7 +50,9 @@ def _models(model: type[BaseModel], *, roles: bool, seen: set[type] | None = Non
     yield "|---|---|---|" + ("---|" if roles else "") + "---|"
     below = []
     for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else f"`{_shown(field.get_default(call_default_factory=True))}`"
+        default = (
+            "required" if field.is_required() else f"`{_shown(field.get_default(call_default_factory=True))}`"
+        )
         role = f"{(field.json_schema_extra or {}).get('role', '')} | " if roles else ""
         yield f"| `{name}` | {_type(field.annotation)} | {default} | {role}{field.description or ''} |"
         below += _inner(field.annotation)
@@ -88,7 +94,12 @@ def _spec() -> str:
 
 
 def _stages() -> str:
-    lines = ["# Stages and their settings", "", "`content` fields decide an artifact's identity; `placement` fields never do.", ""]
+    lines = [
+        "# Stages and their settings",
+        "",
+        "`content` fields decide an artifact's identity; `placement` fields never do.",
+        "",
+    ]
     for name in stages.NAMES:
         module = stages.load(name)
         lines += [f"## {name}", "", _doc(module), "", *_models(module.Config, roles=True)]
@@ -96,10 +107,22 @@ def _stages() -> str:
 
 
 def _rewards() -> str:
-    lines = ["# Rewards", "", "`reward: {NAME: WEIGHT}` or `reward: {NAME: {weight: …, …parameters}}` in a level of an RL factor.", ""]
+    lines = [
+        "# Rewards",
+        "",
+        "`reward: {NAME: WEIGHT}` or `reward: {NAME: {weight: …, …parameters}}` in a level of an RL factor.",
+        "",
+    ]
     for name in rewards.names():
         found = rewards.describe(name)
-        lines += [f"## {name}", "", found.doc, "", f"- formula: `{found.formula}`", f"- source: {found.source}"]
+        lines += [
+            f"## {name}",
+            "",
+            found.doc,
+            "",
+            f"- formula: `{found.formula}`",
+            f"- source: {found.source}",
+        ]
         lines += [f"- `{key}`: {meaning} ({default})" for key, meaning, default in found.params]
         lines.append("")
     return "\n".join(lines)
@@ -117,7 +140,11 @@ def _catalogues() -> str:
     for title, catalogue in parts.items():
         lines += [f"## {title}", ""]
         for name in catalogue.names():
-            text = catalogue.describe(name) if hasattr(catalogue, "describe") else f"{name}: {_doc(catalogue.get(name))}"
+            text = (
+                catalogue.describe(name)
+                if hasattr(catalogue, "describe")
+                else f"{name}: {_doc(catalogue.get(name))}"
+            )
             lines += ["```", text, "```", ""]
     return "\n".join(lines)
 

@@ -49,7 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"studyc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, help_: str, more: str = "", *, specs: str | None = "+", as_json: bool = False) -> argparse.ArgumentParser:
+    def add(
+        name: str, help_: str, more: str = "", *, specs: str | None = "+", as_json: bool = False
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=help_,
@@ -59,30 +61,82 @@ def build_parser() -> argparse.ArgumentParser:
         )
         if specs:
             command.add_argument("specs", nargs=specs, type=Path, metavar="SPEC", help="study file (YAML)")
-            command.add_argument("--results", type=Path, default=Path("results"), help="folder of all artifacts (default: results)")
+            command.add_argument(
+                "--results",
+                type=Path,
+                default=Path("results"),
+                help="folder of all artifacts (default: results)",
+            )
         if as_json:
             command.add_argument("--json", action="store_true", help="print JSON for a machine")
         return command
 
-    add("check", "say whether a study is valid, and how large it is", "Every error of the file is shown with its line.", as_json=True)
-    add("plan", "print what a study needs, what is done and what would run", "Runs nothing and imports no torch.", as_json=True)
-    why = add("why", "tell what an artifact is and why it would or would not run", "Names the fields that differ from the nearest finished one.", specs=None, as_json=True)
+    add(
+        "check",
+        "say whether a study is valid, and how large it is",
+        "Every error of the file is shown with its line.",
+        as_json=True,
+    )
+    add(
+        "plan",
+        "print what a study needs, what is done and what would run",
+        "Runs nothing and imports no torch.",
+        as_json=True,
+    )
+    why = add(
+        "why",
+        "tell what an artifact is and why it would or would not run",
+        "Names the fields that differ from the nearest finished one.",
+        specs=None,
+        as_json=True,
+    )
     why.add_argument("key", metavar="KEY", help="key, fingerprint, or the beginning of one")
-    why.add_argument("specs", nargs="*", type=Path, metavar="SPEC", help="study files; all of specs/ when absent")
-    why.add_argument("--results", type=Path, default=Path("results"), help="folder of all artifacts (default: results)")
-    add("status", "show cells × stages: done, running, waiting, failed", "Exit 3 while anything is not done.", as_json=True)
+    why.add_argument(
+        "specs", nargs="*", type=Path, metavar="SPEC", help="study files; all of specs/ when absent"
+    )
+    why.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of all artifacts (default: results)"
+    )
+    add(
+        "status",
+        "show cells × stages: done, running, waiting, failed",
+        "Exit 3 while anything is not done.",
+        as_json=True,
+    )
     run = add("run", "run what is missing, through Snakemake", "Everything after -- goes to Snakemake.")
-    run.add_argument("--profile", help="Snakemake profile, e.g. profiles/slurm (default: this machine, all cores)")
-    run.add_argument("--quiet", action="store_true", help="no progress display; Snakemake's own output instead")
-    add("report", "decide the claims and draw the page from what is done", "Works on unfinished studies; exit 3 if something is missing.", as_json=True)
-    add("verify", "re-check the checksum of every file of a study's finished artifacts", "Exit 4 if any differs.", as_json=True)
-    pin = add("pin", "write the commits of a study's hub names to the lock file", "Needs the hub; never changes a pin unless --update is given.")
+    run.add_argument(
+        "--profile", help="Snakemake profile, e.g. profiles/slurm (default: this machine, all cores)"
+    )
+    run.add_argument(
+        "--quiet", action="store_true", help="no progress display; Snakemake's own output instead"
+    )
+    add(
+        "report",
+        "decide the claims and draw the page from what is done",
+        "Works on unfinished studies; exit 3 if something is missing.",
+        as_json=True,
+    )
+    add(
+        "verify",
+        "re-check the checksum of every file of a study's finished artifacts",
+        "Exit 4 if any differs.",
+        as_json=True,
+    )
+    pin = add(
+        "pin",
+        "write the commits of a study's hub names to the lock file",
+        "Needs the hub; never changes a pin unless --update is given.",
+    )
     pin.add_argument("--update", action="store_true", help="move existing pins to today's commit as well")
     add("schema", "print the JSON schema of study files, for editors", specs=None)
     new = add("new", "print a commented study to start from", specs=None)
     new.add_argument("name", metavar="NAME", help="name of the study")
-    reward = add("reward", "show a reward's formula, source and parameters, and its value on a sample", specs=None)
-    reward.add_argument("name", metavar="NAME", nargs="?", help="name in the catalogue; all are listed when absent")
+    reward = add(
+        "reward", "show a reward's formula, source and parameters, and its value on a sample", specs=None
+    )
+    reward.add_argument(
+        "name", metavar="NAME", nargs="?", help="name in the catalogue; all are listed when absent"
+    )
     return parser
 
 
@@ -95,7 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words, passed_on = words[:cut], words[cut + 1 :]
     options = build_parser().parse_args(words)
     options.passed_on = passed_on
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding none costs as much as reading a spec
+    os.environ.setdefault(
+        "PYDANTIC_DISABLE_PLUGINS", "__all__"
+    )  # finding none costs as much as reading a spec
     from pipeline import commands
 
     try:

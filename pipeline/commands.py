@@ -81,7 +81,9 @@ def _plan_with(key: str, specs: Sequence[Path], results: Path) -> Plan:
             return compiled
         except StudyError:
             continue
-    raise InputError(f"no study in specs/ has an artifact called {key!r}", "Name its study: studyc why KEY SPEC.")
+    raise InputError(
+        f"no study in specs/ has an artifact called {key!r}", "Name its study: studyc why KEY SPEC."
+    )
 
 
 def status(options: Namespace) -> int:
@@ -102,7 +104,9 @@ def run(options: Namespace) -> int:
     """Compile, then hand over to Snakemake and show progress."""
     from pipeline.drive import run_studies
 
-    return run_studies(options.specs, options.results, options.profile, options.passed_on, is_quiet=options.quiet)
+    return run_studies(
+        options.specs, options.results, options.profile, options.passed_on, is_quiet=options.quiet
+    )
 
 
 def report(options: Namespace) -> int:

@@ -56,7 +56,9 @@ def check_selector(
             is_fine = False
             if f"factors.{factor}" not in study.broken:
                 known = [*study.factors, *([STEP] if steps else [])]
-                problems.add((*path, factor), f"factor {factor!r} is unknown", suggest(factor, known), key=True)
+                problems.add(
+                    (*path, factor), f"factor {factor!r} is unknown", suggest(factor, known), key=True
+                )
             continue
         for i, level in enumerate(chosen_levels(selected)):
             if level not in study.factors[factor].levels:
@@ -85,7 +87,8 @@ def expand_cells(study: Study, problems: Problems) -> tuple[Cell, ...]:
         positions.update(dict.fromkeys(itertools.product(*axes)))
     levels = [tuple(study.factors[name].levels) for name in names]
     return tuple(
-        Cell(names, tuple(levels[axis][k] for axis, k in enumerate(position))) for position in sorted(positions)
+        Cell(names, tuple(levels[axis][k] for axis, k in enumerate(position)))
+        for position in sorted(positions)
     )
 
 
@@ -110,5 +113,8 @@ class CellIndex:
         if not wanted:
             return list(self._cells)
         none: set[int] = set()
-        allowed = [none.union(*(self._positions.get((f, name), none) for name in names)) for f, names in wanted.items()]
+        allowed = [
+            none.union(*(self._positions.get((f, name), none) for name in names))
+            for f, names in wanted.items()
+        ]
         return [self._cells[position] for position in sorted(set.intersection(*allowed))]

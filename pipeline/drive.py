@@ -28,7 +28,9 @@ LINE_SECONDS = 15.0
 """Between two lines about a running stage where the output is no terminal."""
 
 
-def run_studies(specs: Sequence[Path], results: Path, profile: str | None, passed_on: Sequence[str], *, is_quiet: bool) -> int:
+def run_studies(
+    specs: Sequence[Path], results: Path, profile: str | None, passed_on: Sequence[str], *, is_quiet: bool
+) -> int:
     """Run what is missing of some studies; 0 when everything is done, 3 when something is left."""
     plan = compile_plan(specs, results=results)
     refuse_unpinned(plan)
@@ -64,7 +66,10 @@ def _finish(plan: Plan, code: int, log: Path) -> int:
         print(f"{left} artifacts are not done; run again to resume. Snakemake's log: {log}", file=sys.stderr)
     if not failed:
         words = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-6:]
-        print("\n".join([f"Snakemake ended with exit code {code}:", *(f"    {line}" for line in words)]), file=sys.stderr)
+        print(
+            "\n".join([f"Snakemake ended with exit code {code}:", *(f"    {line}" for line in words)]),
+            file=sys.stderr,
+        )
     return INCOMPLETE
 
 
@@ -111,7 +116,10 @@ class _Follower:
         for key, folder in list(self.open.items()):
             if is_done(folder):
                 del self.open[key]
-                self._say(f"[{self.total - len(self.open)}/{self.total}] {self._clock()}  {self._name(key)}  done", live)
+                self._say(
+                    f"[{self.total - len(self.open)}/{self.total}] {self._clock()}  {self._name(key)}  done",
+                    live,
+                )
             elif folder.is_dir() and is_locked(folder):
                 running.append((self._name(key), folder))
                 if live is None:

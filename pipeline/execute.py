@@ -86,7 +86,10 @@ def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str,
     if code != 0:
         raise _failure(key, code, work, attempt)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {"cpu_seconds": round(children.ru_utime + children.ru_stime, 3), "peak_mb": children.ru_maxrss // 1024}
+    return {
+        "cpu_seconds": round(children.ru_utime + children.ru_stime, 3),
+        "peak_mb": children.ru_maxrss // 1024,
+    }
 
 
 def _command(plan: FrozenPlan, key: str, job_file: Path) -> list[str]:
@@ -95,7 +98,16 @@ def _command(plan: FrozenPlan, key: str, job_file: Path) -> list[str]:
     words = ["-m", "pipeline.stage_process", str(job_file)]
     if processes > 1:
         launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
-        words = [*launcher, "--num_processes", str(processes), "--dynamo_backend", "no", "--mixed_precision", "no", *words]
+        words = [
+            *launcher,
+            "--num_processes",
+            str(processes),
+            "--dynamo_backend",
+            "no",
+            "--mixed_precision",
+            "no",
+            *words,
+        ]
     return plan.site.command(plan.environment(key), words)
 
 
@@ -159,11 +171,15 @@ def _failure(key: str, code: int, work: Path, log: Path) -> StageError:
     if code < 0:
         name = signal.Signals(-code).name
         hint = " (often the kernel's answer to too little memory)" if -code == signal.SIGKILL else ""
-        return StageError(f"{key}: killed by {name}{hint}", f"Run again: it resumes from its working files.\n    log: {log}")
+        return StageError(
+            f"{key}: killed by {name}{hint}", f"Run again: it resumes from its working files.\n    log: {log}"
+        )
     return StageError(f"{key}: its process ended with exit code {code}", f"log: {log}")
 
 
-def _record(plan: FrozenPlan, key: str, outcome: Mapping[str, Any], started: float, usage: Mapping[str, float]) -> dict[str, Any]:
+def _record(
+    plan: FrozenPlan, key: str, outcome: Mapping[str, Any], started: float, usage: Mapping[str, float]
+) -> dict[str, Any]:
     finished = time.time()
     return {
         "key": key,

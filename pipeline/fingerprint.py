@@ -79,7 +79,9 @@ def to_plain(value: Any, where: str = "value") -> Any:
 
 def canonical_json(value: Any) -> str:
     """The one JSON text of a plain value: sorted keys, no spaces, UTF-8, no NaN."""
-    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
 
 
 def digest(text: str) -> str:

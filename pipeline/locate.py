@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -34,7 +34,7 @@ _CORE_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "b
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """The safe loader with no implicit types: scalars are read by `_scalar`, by YAML 1.2's rules."""
 
-    yaml_implicit_resolvers: dict[str, list[Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ def read_yaml(path: Path, *, shown: str | None = None) -> Document:
     try:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        raise InputError(f"{shown}: there is no such file", "Check the path; `studyc new NAME` writes a commented spec.") from None
+        raise InputError(
+            f"{shown}: there is no such file", "Check the path; `studyc new NAME` writes a commented spec."
+        ) from None
     except IsADirectoryError:
         raise InputError(f"{shown} is a folder, not a spec file", "Name one YAML file.") from None
     except UnicodeDecodeError as error:
@@ -85,10 +87,14 @@ def parse_yaml(text: str, file: str) -> Document:
     except RecursionError:
         raise SpecErrors([Problem("nested too deep", "Flatten the file.", Location(file, 1, 1))]) from None
     if not nodes:
-        raise SpecErrors([Problem("the file is empty", "`studyc new NAME` writes a commented spec.", Location(file, 1, 1))])
+        raise SpecErrors(
+            [Problem("the file is empty", "`studyc new NAME` writes a commented spec.", Location(file, 1, 1))]
+        )
     if len(nodes) > 1:
         where = _location(nodes[1], file)
-        raise SpecErrors([Problem("a second YAML document starts here", "One file holds one study; remove `---`.", where)])
+        raise SpecErrors(
+            [Problem("a second YAML document starts here", "One file holds one study; remove `---`.", where)]
+        )
     reader = _Reader(file)
     value = reader.read(nodes[0], ())
     if reader.problems:
@@ -105,7 +111,9 @@ def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
         "found character that cannot start any token": "Indent with spaces, not tabs; quote values that start with @, ` or %.",
         "mapping values are not allowed in this context": "Quote the value if it contains ': ', or check the indentation.",
     }
-    return Problem(f"not valid YAML: {what}", remedies.get(what, "Check indentation, quotes and brackets here."), where)
+    return Problem(
+        f"not valid YAML: {what}", remedies.get(what, "Check indentation, quotes and brackets here."), where
+    )
 
 
 def _location(node: yaml.Node, file: str) -> Location:
@@ -130,8 +138,14 @@ class _Reader:
             return None
         if self._seen > MAX_NODES or len(path) > MAX_DEPTH:
             self._stopped = True
-            what = f"its aliases expand to more than {MAX_NODES:,} values" if self._seen > MAX_NODES else "nested too deep"
-            self._problem(what, "Write a recipe once and use `inherits`; a study needs no such aliases.", where)
+            what = (
+                f"its aliases expand to more than {MAX_NODES:,} values"
+                if self._seen > MAX_NODES
+                else "nested too deep"
+            )
+            self._problem(
+                what, "Write a recipe once and use `inherits`; a study needs no such aliases.", where
+            )
             return None
         self.values[path] = where
         if node.tag not in _CORE_TAGS:
@@ -148,11 +162,15 @@ class _Reader:
         for key_node, value_node in node.value:
             where = _location(key_node, self.file)
             if not isinstance(key_node, yaml.ScalarNode):
-                self._problem("a key must be plain text", "Quote the key, or indent what was meant as a value.", where)
+                self._problem(
+                    "a key must be plain text", "Quote the key, or indent what was meant as a value.", where
+                )
                 continue
             key = key_node.value
             if key == "<<":
-                self._problem("the merge key '<<' is not allowed", "Write a recipe and use `inherits: NAME`.", where)
+                self._problem(
+                    "the merge key '<<' is not allowed", "Write a recipe and use `inherits: NAME`.", where
+                )
                 continue
             child = (*path, key)
             if key in result:
@@ -184,7 +202,9 @@ class _Reader:
             if _NOT_FINITE.match(text):
                 return float(text.replace(".", ""))
         except ValueError:
-            self._problem(f"{text!r} is not a number that can be read", "Write digits, e.g. 8000 or 5e-5.", where)
+            self._problem(
+                f"{text!r} is not a number that can be read", "Write digits, e.g. 8000 or 5e-5.", where
+            )
             return None
         if explicit not in ("str", "null"):
             self._problem(f"{text!r} does not fit its tag", "Remove the tag.", where)

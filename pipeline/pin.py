@@ -26,7 +26,9 @@ def ask_hub(kind: str, name: str) -> str:
         info = api.model_info(name) if kind == "models" else api.dataset_info(name)
     except HfHubHTTPError as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{kind[:-1]} {name}: the hub refuses: {reason}", "Check the name and your access (HF_TOKEN).") from None
+        raise InputError(
+            f"{kind[:-1]} {name}: the hub refuses: {reason}", "Check the name and your access (HF_TOKEN)."
+        ) from None
     except (OSError, httpx.HTTPError, OfflineModeIsEnabled, RuntimeError) as error:
         raise InputError(
             f"{kind[:-1]} {name}: the hub cannot be reached ({type(error).__name__})",

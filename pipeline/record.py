@@ -44,9 +44,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{folder}: not done, it has no {NAME}", "Run the study.") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a record: {error}", "Move the folder away and run the study again.") from None
+        raise InputError(
+            f"{path}: not readable as a record: {error}", "Move the folder away and run the study again."
+        ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path}: not a record of format {FORMAT}", "It was written by another version of studyc; see docs/adr/0003-identity.md.")
+        raise InputError(
+            f"{path}: not a record of format {FORMAT}",
+            "It was written by another version of studyc; see docs/adr/0003-identity.md.",
+        )
     return content
 
 
@@ -55,7 +60,9 @@ def artifact_files(folder: Path) -> list[Path]:
     found = []
     for root, folders, names in os.walk(folder):
         here = Path(root)
-        folders[:] = sorted(f for f in folders if not (here == folder and f == WORK) and not f.startswith("."))
+        folders[:] = sorted(
+            f for f in folders if not (here == folder and f == WORK) and not f.startswith(".")
+        )
         found += [here / n for n in names if not n.startswith(".") and not (here == folder and n == NAME)]
     return sorted(found)
 
@@ -79,7 +86,11 @@ def write_record(folder: Path, content: Mapping[str, Any]) -> None:
         finally:
             os.close(descriptor)
         files[str(path.relative_to(folder))] = {"sha256": checksum(path), "bytes": path.stat().st_size}
-    write_atomically(folder / NAME, json.dumps({"format": FORMAT, **content, "files": files}, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    write_atomically(
+        folder / NAME,
+        json.dumps({"format": FORMAT, **content, "files": files}, indent=1, sort_keys=True, allow_nan=False)
+        + "\n",
+    )
 
 
 def write_atomically(path: Path, text: str) -> None:

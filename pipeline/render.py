@@ -63,7 +63,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     """Columns aligned, the first to the left, a line above the last row."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
-        "  " + "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        "  "
+        + "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+        )
         for row in rows
     ]
     rule = "  " + "-" * (len(lines[0]) - 2)

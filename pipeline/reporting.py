@@ -37,7 +37,15 @@ def build_reports(plan: Plan) -> list[Page]:
         folder = plan.results / REPORTS / study.study.name
         built = build(study.request(), plan.results, folder)
         link_artifacts(plan, study, folder / INDEX)
-        pages.append(Page(study.study.name, str(folder / "report.html"), built.claims, built.n_missing, built.n_artifacts))
+        pages.append(
+            Page(
+                study.study.name,
+                str(folder / "report.html"),
+                built.claims,
+                built.n_missing,
+                built.n_artifacts,
+            )
+        )
     return pages
 
 
@@ -57,7 +65,7 @@ def _link(target: Path, link: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     pointed = os.path.relpath(target, link.parent)
     if link.is_symlink():
-        if os.readlink(link) == pointed:
+        if str(link.readlink()) == pointed:
             return
         link.unlink()
     link.symlink_to(pointed)

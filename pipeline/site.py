@@ -36,7 +36,9 @@ class Environment(SiteModel):
     """How a stage's interpreter is reached."""
 
     python: str = Field(description="Interpreter; relative paths count from the project's folder.")
-    setup: str = Field("", description="Shell line run before it, e.g. `module load cuda`; written by the site, trusted.")
+    setup: str = Field(
+        "", description="Shell line run before it, e.g. `module load cuda`; written by the site, trusted."
+    )
 
 
 class StageResources(SiteModel):
@@ -45,13 +47,17 @@ class StageResources(SiteModel):
     partition: str | None = Field(None, description="Partition; `partitions` decides when absent.")
     cpus: int = Field(1, description="CPU cores of one job.", ge=1)
     mem_mb: int = Field(2_000, description="Memory of one job.", ge=1)
-    runtime_minutes: int = Field(60, description="Time limit of the first attempt; each retry doubles it.", ge=1)
+    runtime_minutes: int = Field(
+        60, description="Time limit of the first attempt; each retry doubles it.", ge=1
+    )
 
 
 class Partitions(SiteModel):
     """Where jobs with and without GPUs go."""
 
-    cpu: str | None = Field(None, description="Partition of jobs without GPUs; the cluster's default when absent.")
+    cpu: str | None = Field(
+        None, description="Partition of jobs without GPUs; the cluster's default when absent."
+    )
     gpu: str | None = Field(None, description="Partition of jobs with GPUs.")
 
 
@@ -65,9 +71,15 @@ class Site(SiteModel):
     gpu_type: str | None = Field(None, description="GPU type as the cluster's GRES names it, e.g. h100.")
     account: str | None = Field(None, description="Account that jobs are charged to.")
     max_runtime_minutes: int = Field(2_880, description="Longest time limit that the cluster admits.", ge=1)
-    local_stages: list[str] = Field([], description="Stages that run where Snakemake runs, never on the cluster.")
-    warning_seconds: int = Field(0, description="A job is told this long before its time limit; 0: never.", ge=0)
-    sbatch_options: str = Field("", description="Further options of sbatch, e.g. `--qos=long --constraint=a100`.")
+    local_stages: list[str] = Field(
+        [], description="Stages that run where Snakemake runs, never on the cluster."
+    )
+    warning_seconds: int = Field(
+        0, description="A job is told this long before its time limit; 0: never.", ge=0
+    )
+    sbatch_options: str = Field(
+        "", description="Further options of sbatch, e.g. `--qos=long --constraint=a100`."
+    )
     threads: int = Field(1, description="OMP_NUM_THREADS of a CPU job.", ge=1)
     environment_variables: dict[str, str] = Field({}, description="Set for every stage, e.g. HF_HOME.")
 

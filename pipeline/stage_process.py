@@ -39,12 +39,18 @@ def main(job_file: Path) -> int:
     except Exception as error:  # the one place where a stage's unforeseen errors end as a message
         if getattr(error, "errno", None) == errno.ENOSPC or NO_SPACE in str(error):
             what = f"no space left on device while writing {described['folder']}"
-            return _fail(job_file, StageError(what, "Free some space and run again; finished work and working files are kept."))
+            return _fail(
+                job_file,
+                StageError(what, "Free some space and run again; finished work and working files are kept."),
+            )
         traceback.print_exc()
         what = f"{type(error).__name__}: {str(error).strip()[:2000]}"
         return _fail(job_file, StageError(what, "This was not foreseen; the log above has the traceback."))
     if os.environ.get("RANK", "0") == "0":
-        write_atomically(job_file.with_name("facts.json"), json.dumps({"facts": facts, "packages": installed_packages()}, allow_nan=False))
+        write_atomically(
+            job_file.with_name("facts.json"),
+            json.dumps({"facts": facts, "packages": installed_packages()}, allow_nan=False),
+        )
     return 0
 
 

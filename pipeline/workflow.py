@@ -37,7 +37,9 @@ def load(workflow: Any, config: Mapping[str, Any]) -> Workflow:
     try:
         if workflow.is_main_process:
             return _compile(workflow, config)
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # SLURM's warning is for the stage; it would end Snakemake
+        signal.signal(
+            signal.SIGUSR1, signal.SIG_IGN
+        )  # SLURM's warning is for the stage; it would end Snakemake
         return Workflow(read_frozen(Path(os.environ[PLAN_VARIABLE])))
     except StudyError as error:
         _stop(error)
@@ -58,7 +60,9 @@ def spec_paths(config: Mapping[str, Any]) -> list[Path]:
     named = config.get("studies", config.get("study"))
     words = named.replace(",", " ").split() if isinstance(named, str) else named
     if not words or not all(isinstance(word, str) for word in words):
-        raise RefusedError("no study is named", "Add --config study=specs/demo.yaml (or studies='a.yaml b.yaml').")
+        raise RefusedError(
+            "no study is named", "Add --config study=specs/demo.yaml (or studies='a.yaml b.yaml')."
+        )
     return [Path(word) for word in words]
 
 

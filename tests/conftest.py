@@ -36,7 +36,11 @@ def golden(request: pytest.FixtureRequest):
             return
         expected = path.read_text() if path.exists() else ""
         if text != expected:
-            lines = difflib.unified_diff(expected.splitlines(), text.splitlines(), f"golden/{name}", "now", lineterm="")
-            pytest.fail("\n".join(["the text differs; STUDYC_UPDATE_GOLDEN=1 accepts it:", *lines]), pytrace=False)
+            lines = difflib.unified_diff(
+                expected.splitlines(), text.splitlines(), f"golden/{name}", "now", lineterm=""
+            )
+            pytest.fail(
+                "\n".join(["the text differs; STUDYC_UPDATE_GOLDEN=1 accepts it:", *lines]), pytrace=False
+            )
 
     return check

@@ -126,14 +126,22 @@ def hub():
 
 
 def pin(folder: Path, endpoint: str, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0", "PYTHONPATH": str(ROOT), "HF_TOKEN": "hf_not_for_the_file"}
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": endpoint,
+        "HF_HUB_OFFLINE": "0",
+        "PYTHONPATH": str(ROOT),
+        "HF_TOKEN": "hf_not_for_the_file",
+    }
     command = [sys.executable, "-m", "pipeline", "pin", "study.yaml", *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def test_pin_writes_the_commits_of_models_and_data_sets(here: Path, hub: str, capsys) -> None:
     text = BASIC.replace("    tiny: {tiny:", "    big: org/model\n    tiny: {tiny:")
-    text = text.replace("{synthetic: chains, rows: 400, seed: 1, params: {style: short, split: train}}", "{hub: org/rows}")
+    text = text.replace(
+        "{synthetic: chains, rows: 400, seed: 1, params: {style: short, split: train}}", "{hub: org/rows}"
+    )
     (here / "study.yaml").write_text(text)
     assert main(["check", "study.yaml"]) == 0
     assert "2 hub names not pinned" in capsys.readouterr().out
@@ -148,9 +156,13 @@ def test_pin_writes_the_commits_of_models_and_data_sets(here: Path, hub: str, ca
 
 
 def test_pin_says_when_a_name_or_the_hub_is_not_there(here: Path, hub: str) -> None:
-    (here / "study.yaml").write_text(BASIC.replace("    tiny: {tiny:", "    big: org/modle\n    tiny: {tiny:"))
+    (here / "study.yaml").write_text(
+        BASIC.replace("    tiny: {tiny:", "    big: org/modle\n    tiny: {tiny:")
+    )
     missing = pin(here, hub)
-    assert missing.returncode == 4 and "model org/modle" in missing.stderr and "Traceback" not in missing.stderr
+    assert (
+        missing.returncode == 4 and "model org/modle" in missing.stderr and "Traceback" not in missing.stderr
+    )
     unreachable = pin(here, "http://127.0.0.1:9")
     assert unreachable.returncode == 4 and "cannot be reached" in unreachable.stderr
     assert "Traceback" not in unreachable.stderr
@@ -159,4 +171,7 @@ def test_pin_says_when_a_name_or_the_hub_is_not_there(here: Path, hub: str) -> N
 def test_a_lock_file_with_a_short_commit_is_refused(here: Path, capsys) -> None:
     (here / "hub.lock.yaml").write_text("models: {org/model: main}\n")
     assert main(["check", "study.yaml"]) == 2
-    assert "hub.lock.yaml:1:21: models: org/model is not pinned to a full commit hash but to 'main'" in capsys.readouterr().err
+    assert (
+        "hub.lock.yaml:1:21: models: org/model is not pinned to a full commit hash but to 'main'"
+        in capsys.readouterr().err
+    )

@@ -16,7 +16,11 @@ from tests.conftest import ROOT
 def compare(path: str, expected: str) -> None:
     found = (ROOT / path).read_text() if (ROOT / path).exists() else ""
     if found != expected:
-        diff = "\n".join(difflib.unified_diff(found.splitlines(), expected.splitlines(), path, "from the models", lineterm=""))
+        diff = "\n".join(
+            difflib.unified_diff(
+                found.splitlines(), expected.splitlines(), path, "from the models", lineterm=""
+            )
+        )
         pytest.fail(f"{path} is stale; mend it with: make docs\n{diff[:4000]}", pytrace=False)
 
 
@@ -39,7 +43,9 @@ def test_a_spec_has_the_editor_header_and_fits_the_schema(path) -> None:
     from pipeline.locate import read_yaml
 
     text = path.read_text()
-    assert re.match(r"# yaml-language-server: \$schema=(\.\./)*schema\.json\n", text) or text.startswith(HEADER)
+    assert re.match(r"# yaml-language-server: \$schema=(\.\./)*schema\.json\n", text) or text.startswith(
+        HEADER
+    )
     value = json.loads(json.dumps(read_yaml(path).value))
     errors = [e.message for e in jsonschema.Draft7Validator(schema()).iter_errors(value)]
     assert errors == []

@@ -48,16 +48,22 @@ def _loaded(code: str, folder: Path, *words: str) -> tuple[int, set[str]]:
     """Run code in a process of its own; its exit code and the top-level packages that it ended with."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
     environment = {**kept, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code, *words], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     code, modules = json.loads((folder / "modules.json").read_text())
-    return code, {name.partition(".")[0] for name in modules} | {name for name in modules if name.startswith("pipeline.")}
+    return code, {name.partition(".")[0] for name in modules} | {
+        name for name in modules if name.startswith("pipeline.")
+    }
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "status", "why", "schema"])
 def test_a_command_about_the_plan_imports_nothing_heavy(command: str, tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(BASIC)
-    words = {"why": ["why", "basic", "study.yaml"], "schema": ["schema"]}.get(command, [command, "study.yaml"])
+    words = {"why": ["why", "basic", "study.yaml"], "schema": ["schema"]}.get(
+        command, [command, "study.yaml"]
+    )
     code, modules = _loaded(_COMMAND, tmp_path, *words)
     assert code == (3 if command == "status" else 0)
     assert not modules & set(HEAVY)
@@ -76,7 +82,12 @@ def test_planning_leaves_catalogue_entries_that_a_study_does_not_use_alone(tmp_p
     (tmp_path / "study.yaml").write_text(BASIC)
     _, modules = _loaded(_COMMAND, tmp_path, "plan", "study.yaml")
     assert "pipeline.rewards.accuracy" in modules
-    assert not modules & {"pipeline.rewards.cosine", "pipeline.filters.decontaminate", "pipeline.datasets.gsm8k", "pipeline.benchmarks.aime24"}
+    assert not modules & {
+        "pipeline.rewards.cosine",
+        "pipeline.filters.decontaminate",
+        "pipeline.datasets.gsm8k",
+        "pipeline.benchmarks.aime24",
+    }
 
 
 def test_imports_point_one_way() -> None:

@@ -46,7 +46,10 @@ def test_an_alias_that_contains_itself_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("a: !!python/object/apply:os.system [x]", "the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not allowed"),
+        (
+            "a: !!python/object/apply:os.system [x]",
+            "the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not allowed",
+        ),
         ("<<: {a: 1}", "the merge key '<<' is not allowed"),
         ("[a, b]: 1", "a key must be plain text"),
         ("", "the file is empty"),

@@ -57,7 +57,11 @@ def test_a_command_runs_and_prints_what_is_shown(command: str, shown: str, tmp_p
     project = make_project(tmp_path / "p", {p.name: p.read_text() for p in (ROOT / "specs").glob("*.yaml")})
     words = shlex.split(command)
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *words[1:]], cwd=project, env=environment(), capture_output=True, text=True
+        [sys.executable, "-m", "pipeline", *words[1:]],
+        cwd=project,
+        env=environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode in (0, 3), done.stderr
     if shown:
@@ -79,4 +83,8 @@ def test_a_command_that_trains_is_run_on_the_smoke_study(command: str, finished,
         stderr=subprocess.STDOUT, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "report of smoke: " in done.stdout or "Nothing to be done" in done.stdout or "steps (100%) done" in done.stdout
+    assert (
+        "report of smoke: " in done.stdout
+        or "Nothing to be done" in done.stdout
+        or "steps (100%) done" in done.stdout
+    )

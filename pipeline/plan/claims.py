@@ -45,7 +45,11 @@ class _Compiler:
                 return None
             parts.append(part)
         return CompiledClaim(
-            name=name, text=claim.text or _in_words(claim), metric=claim.metric, parts=tuple(parts), published=claim.published
+            name=name,
+            text=claim.text or _in_words(claim),
+            metric=claim.metric,
+            parts=tuple(parts),
+            published=claim.published,
         )
 
     def _is_sound(self, claim: ClaimSpec, path: PathTuple) -> bool:
@@ -56,12 +60,24 @@ class _Compiler:
                 check_selector(self.study, selector, (*path, side), self.problems, steps=True)
         for i, factor in enumerate(claim.for_each):
             if factor not in self.study.factors:
-                self.problems.add((*path, "for_each"), f"factor {factor!r} is unknown", suggest(factor, self.study.factors))
+                self.problems.add(
+                    (*path, "for_each"), f"factor {factor!r} is unknown", suggest(factor, self.study.factors)
+                )
             elif any(factor in (getattr(claim, side) or {}) for side in ("of", "above", "below")):
-                self.problems.add((*path, "for_each", i), f"factor {factor!r} is fixed by the claim and also in for_each", "Remove it from one of the two.")
+                self.problems.add(
+                    (*path, "for_each", i),
+                    f"factor {factor!r} is fixed by the claim and also in for_each",
+                    "Remove it from one of the two.",
+                )
         measures = self.study.spec.measure
-        if claim.measure is not None and claim.measure not in measures and f"measure.{claim.measure}" not in self.study.broken:
-            self.problems.add((*path, "measure"), f"measure {claim.measure!r} is unknown", suggest(claim.measure, measures))
+        if (
+            claim.measure is not None
+            and claim.measure not in measures
+            and f"measure.{claim.measure}" not in self.study.broken
+        ):
+            self.problems.add(
+                (*path, "measure"), f"measure {claim.measure!r} is unknown", suggest(claim.measure, measures)
+            )
         self._check_metric(claim.metric, path)
         return len(self.problems) == before
 
@@ -70,9 +86,16 @@ class _Compiler:
             return
         declared = [raw if isinstance(raw, str) else next(iter(raw), "") for raw in self.study.spec.analyses]
         name, _, column = metric.partition(".")
-        known = [*METRICS, *(f"{a}.{c}" for a in declared if a in analyses.names() for c in analyses.columns(a))]
+        known = [
+            *METRICS,
+            *(f"{a}.{c}" for a in declared if a in analyses.names() for c in analyses.columns(a)),
+        ]
         if column and name in analyses.names() and name not in declared:
-            self.problems.add((*path, "metric"), f"metric {metric!r} needs the analysis {name!r}, which the study does not declare", f"Add it: analyses: [{name}].")
+            self.problems.add(
+                (*path, "metric"),
+                f"metric {metric!r} needs the analysis {name!r}, which the study does not declare",
+                f"Add it: analyses: [{name}].",
+            )
         elif metric not in known:
             self.problems.add((*path, "metric"), f"metric {metric!r} is unknown", suggest(metric, known))
 
@@ -88,11 +111,20 @@ class _Compiler:
         axes = []
         for factor in claim.for_each:
             wanted = set(chosen_levels(claim.where[factor])) if factor in claim.where else None
-            axes.append([level for level in self.study.factors[factor].levels if wanted is None or level in wanted])
-        return [dict(zip(claim.for_each, combination, strict=True)) for combination in itertools.product(*axes)]
+            axes.append(
+                [level for level in self.study.factors[factor].levels if wanted is None or level in wanted]
+            )
+        return [
+            dict(zip(claim.for_each, combination, strict=True)) for combination in itertools.product(*axes)
+        ]
 
     def _part(
-        self, claim: ClaimSpec, kind: str, other: Mapping[str, Any] | None, fixed: Mapping[str, str], path: PathTuple
+        self,
+        claim: ClaimSpec,
+        kind: str,
+        other: Mapping[str, Any] | None,
+        fixed: Mapping[str, str],
+        path: PathTuple,
     ) -> Part | None:
         left = self._units(claim, claim.of, fixed, (*path, "of"))
         right: tuple[int, ...] | None = ()
@@ -102,11 +134,15 @@ class _Compiler:
         if left is None or right is None:
             return None
         if other is not None and set(left) == set(right):
-            self.problems.add((*path, kind), "both sides of the claim are the same cells", "Name a level that differs.")
+            self.problems.add(
+                (*path, kind), "both sides of the claim are the same cells", "Name a level that differs."
+            )
             return None
         value = claim.at_least if claim.at_least is not None else claim.at_most
         label = ", ".join(f"{f}={v}" for f, v in fixed.items()) or "all"
-        return Part(label=label, kind=kind, left=left, right=right, by=claim.by, times=claim.times, value=value)
+        return Part(
+            label=label, kind=kind, left=left, right=right, by=claim.by, times=claim.times, value=value
+        )
 
     def _units(
         self, claim: ClaimSpec, selector: Mapping[str, Any], fixed: Mapping[str, str], path: PathTuple
@@ -115,7 +151,11 @@ class _Compiler:
         where = {f: v for f, v in claim.where.items() if f != STEP and f not in selector}
         cells = self.cells.match(selector, where, fixed)
         steps = selector.get(STEP, claim.where.get(STEP))
-        wanted = [int(s) for s in (steps if isinstance(steps, tuple) else (steps,))] if steps is not None else [None]
+        wanted = (
+            [int(s) for s in (steps if isinstance(steps, tuple) else (steps,))]
+            if steps is not None
+            else [None]
+        )
         measures = [claim.measure] if claim.measure is not None else list(self.study.measures)
         found = [
             index
@@ -128,8 +168,12 @@ class _Compiler:
             return tuple(found)
         if self.study.broken or self.problems:
             return None
-        shown = ", ".join(f"{f}: {' or '.join(chosen_levels(v))}" for f, v in {**fixed, **where, **selector}.items())
-        self.problems.add(path, f"no run produces what the claim refers to ({shown or 'all cells'})", self._remedy(steps))
+        shown = ", ".join(
+            f"{f}: {' or '.join(chosen_levels(v))}" for f, v in {**fixed, **where, **selector}.items()
+        )
+        self.problems.add(
+            path, f"no run produces what the claim refers to ({shown or 'all cells'})", self._remedy(steps)
+        )
         return None
 
     def _remedy(self, steps: Any) -> str:
@@ -142,7 +186,9 @@ def _in_words(claim: ClaimSpec) -> str:
     """A plain sentence for a claim without a text."""
 
     def cells(selector: Mapping[str, Any]) -> str:
-        return ", ".join(f"{f}={'/'.join(chosen_levels(v))}" for f, v in sorted(selector.items())) or "all cells"
+        return (
+            ", ".join(f"{f}={'/'.join(chosen_levels(v))}" for f, v in sorted(selector.items())) or "all cells"
+        )
 
     subject = f"{claim.metric} of {cells(claim.of)}"
     if claim.at_least is not None:
@@ -152,5 +198,11 @@ def _in_words(claim: ClaimSpec) -> str:
     word, other = ("above", claim.above) if claim.above is not None else ("below", claim.below)
     if claim.times is not None:
         return f"{subject} is {word} {claim.times:g} × that of {cells(other)}"
-    margin = f" by more than {claim.by:g}" if claim.by > 0 else f" or at most {-claim.by:g} worse" if claim.by < 0 else ""
+    margin = (
+        f" by more than {claim.by:g}"
+        if claim.by > 0
+        else f" or at most {-claim.by:g} worse"
+        if claim.by < 0
+        else ""
+    )
     return f"{subject} is {word} that of {cells(other)}{margin}"

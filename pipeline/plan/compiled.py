@@ -73,7 +73,9 @@ class Plan:
                 present[stage] = frozenset(os.listdir(self.results / stage))
             except OSError:
                 present[stage] = frozenset()
-        return frozenset(key for key, artifact in self.artifacts.items() if key in present[artifact.settled.stage])
+        return frozenset(
+            key for key, artifact in self.artifacts.items() if key in present[artifact.settled.stage]
+        )
 
     @functools.cached_property
     def done(self) -> frozenset[str]:
@@ -106,7 +108,9 @@ class Plan:
     @functools.cached_property
     def unpinned(self) -> tuple[tuple[str, str], ...]:
         """(kind, name) of every hub name without a commit."""
-        found = {is_unpinned(settled.config) for settled in self.settled if settled.stage in ("source", "base")}
+        found = {
+            is_unpinned(settled.config) for settled in self.settled if settled.stage in ("source", "base")
+        }
         return tuple(sorted(found - {None}))
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -155,7 +159,13 @@ def _compile(specs: Sequence[Path], results: Path) -> Plan:
     for plan in plans:
         if names.count(plan.study.name) > 1:
             where = plan.study.document.locate(("study",))
-            problems.append(Problem(f"two of the given studies are called {plan.study.name!r}", "Rename one; the name is its report's.", where))
+            problems.append(
+                Problem(
+                    f"two of the given studies are called {plan.study.name!r}",
+                    "Rename one; the name is its report's.",
+                    where,
+                )
+            )
     if problems:
         raise SpecErrors(dict.fromkeys(problems))
     return Plan(tuple(plans), graph.artifacts, graph.settled, results)
@@ -166,7 +176,9 @@ def _compile_one(path: Path, graph: Graph) -> StudyPlan:
     lowered = lower_study(study, graph, problems)
     claims = compile_claims(lowered, problems)
     if not lowered.units and not problems:
-        problems.add((), "the study measures nothing: no cell has a measure", "Declare factors, cells and a measure.")
+        problems.add(
+            (), "the study measures nothing: no cell has a measure", "Declare factors, cells and a measure."
+        )
     if problems:
         raise SpecErrors(dict.fromkeys(problems))
     return StudyPlan(study, lowered, claims, _add_report(graph, study, lowered, claims))
@@ -175,18 +187,37 @@ def _compile_one(path: Path, graph: Graph) -> StudyPlan:
 def _add_report(graph: Graph, study: Study, lowered: Lowered, claims: tuple[CompiledClaim, ...]) -> str:
     """The report's artifact: named by what it measures and claims, not by titles or questions."""
     module = stages.load("report")
-    inputs: dict[str, tuple[str, ...]] = {"scores": tuple(dict.fromkeys(unit.scores for unit in lowered.units))}
+    inputs: dict[str, tuple[str, ...]] = {
+        "scores": tuple(dict.fromkeys(unit.scores for unit in lowered.units))
+    }
     measured = tuple(dict.fromkeys(key for unit in lowered.units for key in unit.analyses.values()))
     if measured:
         inputs["analyses"] = measured
-    cells = [[list(unit.cell.items()), unit.replicate, unit.step, unit.measure, unit.scores, list(unit.analyses.items())]
-             for unit in lowered.units]
+    cells = [
+        [
+            list(unit.cell.items()),
+            unit.replicate,
+            unit.step,
+            unit.measure,
+            unit.scores,
+            list(unit.analyses.items()),
+        ]
+        for unit in lowered.units
+    ]
     decided = [
-        [c.name, c.metric, c.text, c.published, [[p.label, p.kind, p.left, p.right, p.by, p.times, p.value] for p in c.parts]]
+        [
+            c.name,
+            c.metric,
+            c.text,
+            c.published,
+            [[p.label, p.kind, p.left, p.right, p.by, p.times, p.value] for p in c.parts],
+        ]
         for c in sorted(claims, key=lambda claim: claim.name)
     ]
     published = [entry.model_dump(mode="json") for entry in study.spec.published]
-    shown = json.dumps(cells, separators=(",", ":"), ensure_ascii=False)  # text, integers and null: canonical as it is
+    shown = json.dumps(
+        cells, separators=(",", ":"), ensure_ascii=False
+    )  # text, integers and null: canonical as it is
     content = digest(f"[{shown},{canonical_json(decided)},{canonical_json(published)}]")
     config = module.Config(study=study.name, content=content)
     settled: Settled = settle("report", module.VERSION, config, len(graph.settled))

@@ -56,7 +56,12 @@ class DataLowering:
                 self._entries[name] = self._benchmark(name.removeprefix(BENCHMARK))
             elif name in self._open:
                 loop = " → ".join([*self._open, name])
-                self.problems.add(("data", name), f"data entries mix each other in a circle: {loop}", "Remove one of them.", key=True)
+                self.problems.add(
+                    ("data", name),
+                    f"data entries mix each other in a circle: {loop}",
+                    "Remove one of them.",
+                    key=True,
+                )
                 return None
             else:
                 self._open.append(name)
@@ -74,7 +79,14 @@ class DataLowering:
         if known not in self._subsets:
             self._check_size(name, rows, whole, where)
             config = stages.load("subset").Config(rows=rows, seed=seed)
-            key = self.add("subset", config, 0, {"rows": (whole.key,)}, f"{rows} rows of {whole.name}", f"{whole.name}-{rows}")
+            key = self.add(
+                "subset",
+                config,
+                0,
+                {"rows": (whole.key,)},
+                f"{rows} rows of {whole.name}",
+                f"{whole.name}-{rows}",
+            )
             self._subsets[known] = Rows(key, rows, f"{whole.name}-{rows}", str(rows))
         return self._subsets[known]
 
@@ -100,7 +112,14 @@ class DataLowering:
         where = self.problems.document.locate(("data", name, "rows"))
         self._check_size(name, entry.rows, rows, where)
         config = stages.load("subset").Config(rows=entry.rows, seed=entry.seed)
-        key = self.add("subset", config, 0, {"rows": (rows.key,)}, f"{entry.rows} rows of {name}", f"{rows.name}-{entry.rows}")
+        key = self.add(
+            "subset",
+            config,
+            0,
+            {"rows": (rows.key,)},
+            f"{entry.rows} rows of {name}",
+            f"{rows.name}-{entry.rows}",
+        )
         return Rows(key, entry.rows, f"{rows.name}-{entry.rows}", str(entry.rows))
 
     def _source(self, name: str, source: SourceSpec) -> Rows | None:
@@ -133,11 +152,17 @@ class DataLowering:
             slug = source.hub.rsplit("/", 1)[-1]
         return self._add_source(values, source.local, path, rows, slug)
 
-    def _add_source(self, values: dict[str, Any], local: str | None, path: tuple, rows: int | None, slug: str) -> Rows | None:
+    def _add_source(
+        self, values: dict[str, Any], local: str | None, path: tuple, rows: int | None, slug: str
+    ) -> Rows | None:
         if local is not None:
             values["local"] = local
-        settings = Settings(values, {key: (*path, "fields" if key == "fields" else key) for key in values}, path)
-        config = validate_settings(stages.load("source").Config, values, settings, self.problems, label=".".join(path))
+        settings = Settings(
+            values, {key: (*path, "fields" if key == "fields" else key) for key in values}, path
+        )
+        config = validate_settings(
+            stages.load("source").Config, values, settings, self.problems, label=".".join(path)
+        )
         if config is None:
             return None
         return Rows(self.add("source", config, 0, {}, f"source {slug}", slug), rows, slug, slug)
@@ -146,22 +171,37 @@ class DataLowering:
         locate = lambda below, key: self.problems.document.locate((*path, *below), key=key)
         if source.synthetic not in generators.names():
             remedy = suggest(source.synthetic, generators.names())
-            self.problems.append(Problem(f"generator {source.synthetic!r} is unknown", remedy, locate(("synthetic",), False)))
+            self.problems.append(
+                Problem(f"generator {source.synthetic!r} is unknown", remedy, locate(("synthetic",), False))
+            )
             return None
-        params = validate_entry(generators, "generator", source.synthetic, source.params, ("params",), locate, self.problems)
+        params = validate_entry(
+            generators, "generator", source.synthetic, source.params, ("params",), locate, self.problems
+        )
         if params is None:
             return None
-        return {"generator": source.synthetic, "rows": source.rows, "seed": source.seed, "params": params.identity()}
+        return {
+            "generator": source.synthetic,
+            "rows": source.rows,
+            "seed": source.seed,
+            "params": params.identity(),
+        }
 
     def _benchmark(self, name: str) -> Rows | None:
         return self._catalogued(benchmarks, "benchmark", name, SourceSpec(benchmark=name), ("measure",))
 
-    def _catalogued(self, catalogue: Any, kind: str, name: str, source: SourceSpec, path: tuple) -> Rows | None:
+    def _catalogued(
+        self, catalogue: Any, kind: str, name: str, source: SourceSpec, path: tuple
+    ) -> Rows | None:
         try:
             entry = catalogue.get(name)
             origin = entry.origin(source.config)
         except StudyError as error:
-            self.problems.add((*path, "dataset" if kind == "data set" else "benchmark"), f"{kind}: {error.what}", error.remedy)
+            self.problems.add(
+                (*path, "dataset" if kind == "data set" else "benchmark"),
+                f"{kind}: {error.what}",
+                error.remedy,
+            )
             return None
         hub = origin.hub.name if origin.hub is not None else None
         fields = self._fields(source, path)
@@ -189,7 +229,9 @@ class DataLowering:
             if part.data not in self.study.spec.data:
                 if f"data.{part.data}" not in self.study.broken:
                     remedy = suggest(part.data, self.study.spec.data)
-                    self.problems.add(("data", name, "mix", i, "data"), f"data {part.data!r} is unknown", remedy)
+                    self.problems.add(
+                        ("data", name, "mix", i, "data"), f"data {part.data!r} is unknown", remedy
+                    )
                 return None
             rows = self.entry(part.data)
             if rows is None:
@@ -201,20 +243,39 @@ class DataLowering:
             total = None if size is None or total is None else total + size
             parts.append(rows.key)
         config = stages.load("mix").Config(quotas=tuple(part.rows for part in entry.mix), seed=entry.seed)
-        return Rows(self.add("mix", config, 0, {"rows": tuple(parts)}, f"mix {name}", f"mix-{name}"), total, name, name)
+        return Rows(
+            self.add("mix", config, 0, {"rows": tuple(parts)}, f"mix {name}", f"mix-{name}"),
+            total,
+            name,
+            name,
+        )
 
     def _filter(self, name: str, entry: DataSpec, rows: Rows) -> Rows | None:
         document = self.problems.document
         steps, against, is_fine = [], [], True
         for i, raw in enumerate(entry.filters):
-            filter_name, params = (raw, {}) if isinstance(raw, str) else (next(iter(raw), ""), next(iter(raw.values()), None))
+            filter_name, params = (
+                (raw, {}) if isinstance(raw, str) else (next(iter(raw), ""), next(iter(raw.values()), None))
+            )
             if isinstance(raw, dict) and len(raw) != 1:
                 document_path = ("data", name, "filters", i)
-                self.problems.add(document_path, "a filter is one name with its parameters", "Write one list item per filter.")
+                self.problems.add(
+                    document_path,
+                    "a filter is one name with its parameters",
+                    "Write one list item per filter.",
+                )
                 is_fine = False
                 continue
-            options = filters.read_short_form(filter_name, params) if filter_name in filters.names() else params or {}
-            path = ("data", name, "filters", i) if isinstance(raw, str) else ("data", name, "filters", i, filter_name)
+            options = (
+                filters.read_short_form(filter_name, params)
+                if filter_name in filters.names()
+                else params or {}
+            )
+            path = (
+                ("data", name, "filters", i)
+                if isinstance(raw, str)
+                else ("data", name, "filters", i, filter_name)
+            )
             locate = lambda below, key, path=path: document.locate((*path, *below), key=key)
             settled = validate_entry(filters, "filter", filter_name, options, (), locate, self.problems)
             if settled is None:
@@ -227,7 +288,10 @@ class DataLowering:
         if not is_fine:
             return None
         config = stages.load("filter").Config.model_validate({"filters": tuple(steps), "seed": entry.seed})
-        inputs: Mapping[str, tuple[str, ...]] = {"rows": (rows.key,), **({"against": tuple(dict.fromkeys(against))} if against else {})}
+        inputs: Mapping[str, tuple[str, ...]] = {
+            "rows": (rows.key,),
+            **({"against": tuple(dict.fromkeys(against))} if against else {}),
+        }
         key = self.add("filter", config, 0, inputs, f"filter {name}", f"{rows.name}-filtered")
         return Rows(key, rows.at_most, f"{rows.name}-filtered", rows.name)
 
@@ -242,7 +306,9 @@ class DataLowering:
                 rows = self.entry(f"{BENCHMARK}{other}")
             else:
                 known = [*benchmarks.names(), *self.study.spec.data]
-                self.problems.add((*path, i), f"{other!r} is neither a benchmark nor a data entry", suggest(other, known))
+                self.problems.add(
+                    (*path, i), f"{other!r} is neither a benchmark nor a data entry", suggest(other, known)
+                )
                 return None
             if rows is None:
                 return None

@@ -21,7 +21,10 @@ MISSING = "missing"
 
 def cache_path() -> Path:
     """Where digests are remembered (STUDYC_CACHE, or the user's cache folder)."""
-    root = os.environ.get("STUDYC_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "studyc"
+    root = (
+        os.environ.get("STUDYC_CACHE")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "studyc"
+    )
     return Path(root) / "digests.json"
 
 
@@ -29,12 +32,20 @@ def folder_digest(path: str, problems: Problems, where: Location) -> str:
     """The digest of a file, or of a folder's files and their relative names; a missing one is noted."""
     target = Path(path).expanduser()
     if not target.exists():
-        problems.append(Problem(f"there is no file or folder {path!r}", "Check the path; relative paths count from the working folder.", where))
+        problems.append(
+            Problem(
+                f"there is no file or folder {path!r}",
+                "Check the path; relative paths count from the working folder.",
+                where,
+            )
+        )
         return MISSING
     try:
         return path_digest(target)
     except OSError as error:
-        problems.append(Problem(f"{path!r} cannot be read: {error.strerror}", "Check its permissions.", where))
+        problems.append(
+            Problem(f"{path!r} cannot be read: {error.strerror}", "Check its permissions.", where)
+        )
         return MISSING
 
 

@@ -40,7 +40,9 @@ def find_artifact(plan: Plan, name: str) -> Artifact:
     if len(fits) == 1:
         return plan.artifacts[fits[0]]
     if fits:
-        raise InputError(f"{name!r} fits {len(fits)} artifacts", f"Write more of it, e.g. {fits[0]} or {fits[1]}.")
+        raise InputError(
+            f"{name!r} fits {len(fits)} artifacts", f"Write more of it, e.g. {fits[0]} or {fits[1]}."
+        )
     raise InputError(f"no artifact of the study is called {name!r}", suggest(name, plan.artifacts))
 
 
@@ -58,12 +60,18 @@ def explain(plan: Plan, name: str) -> Explanation:
         title=artifact.title,
         verdict=_verdict(plan, key),
         identity=shown,
-        inputs=tuple((role, k, "done" if k in plan.done else "not done") for role, keys in artifact.inputs for k in keys),
+        inputs=tuple(
+            (role, k, "done" if k in plan.done else "not done")
+            for role, keys in artifact.inputs
+            for k in keys
+        ),
         nearest=nearest,
         changes=changes,
         needed_by=tuple(k for k, other in plan.artifacts.items() if key in other.input_keys),
         last_words=last_words(folder) if key not in plan.done else (),
-        command="" if key in plan.done else f"snakemake {folder}/record.json --config study={plan.studies[0].study.document.file}",
+        command=""
+        if key in plan.done
+        else f"snakemake {folder}/record.json --config study={plan.studies[0].study.document.file}",
     )
 
 
@@ -93,7 +101,9 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix.rstrip("."): value}
 
 
-def _nearest(plan: Plan, artifact: Artifact, payload: Mapping[str, Any]) -> tuple[str | None, tuple[tuple[str, Any, Any], ...]]:
+def _nearest(
+    plan: Plan, artifact: Artifact, payload: Mapping[str, Any]
+) -> tuple[str | None, tuple[tuple[str, Any, Any], ...]]:
     """The finished artifact of the same stage with the fewest differences, and those differences."""
     best: tuple[int, str, tuple[tuple[str, Any, Any], ...]] | None = None
     folders = sorted((plan.results / artifact.stage).glob("*/record.json"))[:MAX_COMPARED]
@@ -109,7 +119,9 @@ def _nearest(plan: Plan, artifact: Artifact, payload: Mapping[str, Any]) -> tupl
         })  # fmt: skip
         names = [name for name in {**other, **payload} if other.get(name) != payload.get(name)]
         if best is None or len(names) < best[0]:
-            changes = tuple((name, other.get(name, "default"), payload.get(name, "default")) for name in names)
+            changes = tuple(
+                (name, other.get(name, "default"), payload.get(name, "default")) for name in names
+            )
             best = (len(names), path.parent.name, changes)
     if best is None or best[0] > 6:
         return None, ()

@@ -66,7 +66,9 @@ class FrozenPlan:
         try:
             return self.content["artifacts"][key]
         except KeyError:
-            raise InputError(f"the plan {self.fingerprint} has no artifact {key!r}", "Name a key that `studyc plan` lists.") from None
+            raise InputError(
+                f"the plan {self.fingerprint} has no artifact {key!r}", "Name a key that `studyc plan` lists."
+            ) from None
 
     def _settled(self, key: str) -> Mapping[str, Any]:
         return self.content["configs"][self._entry(key)[0]]
@@ -145,7 +147,9 @@ def freeze(plan: Plan, site: Site) -> FrozenPlan:
     content = {
         "format": FORMAT,
         "scheme": SCHEME,
-        "studies": [{"name": s.study.name, "spec": s.study.document.file, "report": s.report} for s in plan.studies],
+        "studies": [
+            {"name": s.study.name, "spec": s.study.document.file, "report": s.report} for s in plan.studies
+        ],
         "site": {**site.model_dump(mode="json"), "results": str(plan.results)},
         "configs": [_config_entry(settled) for settled in plan.settled],
         "artifacts": artifacts,
@@ -182,7 +186,9 @@ def read_frozen(path: Path) -> FrozenPlan:
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
-        raise InputError(f"there is no frozen plan {path}", "Start the run again; it freezes a new plan.") from None
+        raise InputError(
+            f"there is no frozen plan {path}", "Start the run again; it freezes a new plan."
+        ) from None
     except ValueError as error:
         raise InputError(f"{path}: not a frozen plan: {error}", "Start the run again.") from None
     if content.get("format") != FORMAT:
@@ -264,7 +270,16 @@ def snapshot_code(results: Path, name: str) -> None:
 def code_commit() -> str:
     """The commit of the code, with `+changes` where the working tree differs; `unknown` outside git."""
     try:
-        command = ["git", "-C", str(PACKAGE), "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"]
+        command = [
+            "git",
+            "-C",
+            str(PACKAGE),
+            "describe",
+            "--always",
+            "--abbrev=40",
+            "--dirty=+changes",
+            "--exclude=*",
+        ]
         found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
         return found.stdout.strip()
     except (OSError, subprocess.SubprocessError):

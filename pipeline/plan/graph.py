@@ -39,7 +39,13 @@ class Graph:
         return shared
 
     def add(
-        self, stage: str, config: Config, seed: int, inputs: Mapping[str, tuple[str, ...]], title: str, name: str
+        self,
+        stage: str,
+        config: Config,
+        seed: int,
+        inputs: Mapping[str, tuple[str, ...]],
+        title: str,
+        name: str,
     ) -> str:
         """The key of the artifact of these arguments, added unless it is there; `name` becomes its slug."""
         settled = self._by_config.get((stage, id(config))) or self.settle(stage, config)

@@ -84,7 +84,9 @@ class _Lowering:
             for replicate, seed in enumerate(self.study.spec.replicates.seeds):
                 train_seed = seed if "train" in vary else 0
                 shift = SUBSET_SHIFT * seed if "subset" in vary else 0
-                final = None if chain is None else self._policy(chain, cell_dict, replicate, train_seed, shift)
+                final = (
+                    None if chain is None else self._policy(chain, cell_dict, replicate, train_seed, shift)
+                )
                 if final is None:
                     continue
                 measures = self._measures(cell) if measures is None else measures
@@ -142,12 +144,18 @@ class _Lowering:
 
         found = []
         for i, raw in enumerate(self.study.spec.analyses):
-            name, params = (raw, {}) if isinstance(raw, str) else (next(iter(raw), ""), next(iter(raw.values()), None) or {})
+            name, params = (
+                (raw, {})
+                if isinstance(raw, str)
+                else (next(iter(raw), ""), next(iter(raw.values()), None) or {})
+            )
             path = ("analyses", i) if isinstance(raw, str) else ("analyses", i, name)
             locate = lambda below, key, path=path: self.problems.document.locate((*path, *below), key=key)
             settled = validate_entry(analyses, "analysis", name, params, (), locate, self.problems)
             if settled is not None:
-                config = stages.load("analyse").Config.model_validate({"analysis": name, "params": settled.identity()})
+                config = stages.load("analyse").Config.model_validate(
+                    {"analysis": name, "params": settled.identity()}
+                )
                 found.append((name, config))
         return found
 
@@ -165,11 +173,17 @@ class _Lowering:
             level = self.study.factors[factor].levels[cell.level(factor)]
             if not level.is_skipped:
                 title = " ".join(f"{f}={cell.level(f)}" for f in factors[:position])
-                where = None if level.settings is None else level.settings.locator(self.problems.document)(("rows",), False)
+                where = (
+                    None
+                    if level.settings is None
+                    else level.settings.locator(self.problems.document)(("rows",), False)
+                )
                 steps.append(_Step(self.recipes.training(factor, cell), title, where))
         return _Chain(base, tuple(steps))
 
-    def _policy(self, chain: _Chain, cell_dict: Mapping[str, str], replicate: int, seed: int, shift: int) -> str | None:
+    def _policy(
+        self, chain: _Chain, cell_dict: Mapping[str, str], replicate: int, seed: int, shift: int
+    ) -> str | None:
         """The key of a replicate's final policy, training stage by training stage; None where a level is broken."""
         key = chain.base
         for step in chain.steps:
@@ -187,14 +201,21 @@ class _Lowering:
         config = recipe.config
         data: tuple[str, ...] = ()
         if recipe.phases:
-            rows = [self.data.entry(name) if name in self.study.spec.data else None for name, _ in recipe.phases[0]]
+            rows = [
+                self.data.entry(name) if name in self.study.spec.data else None
+                for name, _ in recipe.phases[0]
+            ]
             if any(r is None for r in rows):
                 return None
             data = tuple(r.key for r in rows)
         if config.tiny is not None:
             name = f"tiny-{config.tiny.layers}x{config.tiny.hidden_size}"
         else:
-            name = (config.hub.name if config.hub is not None else config.local.path).rstrip("/").rsplit("/", 1)[-1]
+            name = (
+                (config.hub.name if config.hub is not None else config.local.path)
+                .rstrip("/")
+                .rsplit("/", 1)[-1]
+            )
         return self.graph.add("base", config, 0, {"data": data} if data else {}, title, name)
 
     def _train(self, recipe: Recipe, policy: str, rows: Any, seed: int, title: str) -> str:
@@ -203,7 +224,9 @@ class _Lowering:
         else:
             rewards = "-".join([_initials(term.name) for term in recipe.config.reward])
             name = f"{self.graph.slugs[policy]}-{recipe.config.algorithm}-{rewards}"
-        key = self.graph.add(recipe.stage, recipe.config, seed, {"policy": (policy,), "data": (rows.key,)}, title, name)
+        key = self.graph.add(
+            recipe.stage, recipe.config, seed, {"policy": (policy,), "data": (rows.key,)}, title, name
+        )
         if recipe.checkpoints:
             self._steps[key] = recipe.checkpoints
             artifact = self.graph.artifacts[key]
@@ -226,7 +249,14 @@ class _Lowering:
                 self._checkpoint_configs[(run.settled.index, step)] = config
             title = f"{run.title} · step {step}"
             inputs = {"run": (final,), **dict(run.inputs)}
-            found.append((step, self.graph.add("checkpoint", config, run.seed, inputs, title, f"{self.graph.slugs[final]}-step{step}")))
+            found.append(
+                (
+                    step,
+                    self.graph.add(
+                        "checkpoint", config, run.seed, inputs, title, f"{self.graph.slugs[final]}-step{step}"
+                    ),
+                )
+            )
         return found
 
     def _measures(self, cell: Cell) -> list[tuple[str, Recipe, Rows]]:
@@ -259,7 +289,9 @@ class _Lowering:
             own_seed = 0 if recipe.config.temperature == 0 else seed
             title = f"{where} · {measure} · seed {own_seed}"
             name = f"{short}-{rows.label}-k{recipe.config.samples}"
-            completions = add("sample", recipe.config, own_seed, {"policy": (policy,), "problems": (rows.key,)}, title, name)
+            completions = add(
+                "sample", recipe.config, own_seed, {"policy": (policy,), "problems": (rows.key,)}, title, name
+            )
             scores = add("score", score, 0, {"completions": (completions,)}, title, name)
             measured = {
                 a: add("analyse", config, 0, {"completions": (completions,)}, f"{title} · {a}", f"{name}-{a}")

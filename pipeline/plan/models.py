@@ -35,7 +35,13 @@ def read_model(
         plain: Any = {"hub": {"name": value, "revision": study.lock.revision("models", str(value))}}
     elif kind == "path":
         if not isinstance(value, str):
-            problems.append(Problem(f"model {name!r}: path {value!r} is no text", "Write the path of a model folder.", locate(("path",), False)))
+            problems.append(
+                Problem(
+                    f"model {name!r}: path {value!r} is no text",
+                    "Write the path of a model folder.",
+                    locate(("path",), False),
+                )
+            )
             return None
         digest = folder_digest(value, problems, locate(("path",), False))
         plain = {"local": {"path": value, "digest": digest}}
@@ -48,11 +54,19 @@ def read_model(
     return None if config is None else Recipe("base", config, phases=phases)
 
 
-def _tiny(study: Study, name: str, raw: Any, settings: Settings, problems: Problems) -> tuple[Any, tuple[Any, ...]]:
+def _tiny(
+    study: Study, name: str, raw: Any, settings: Settings, problems: Problems
+) -> tuple[Any, tuple[Any, ...]]:
     """The tiny model's mapping with data names replaced by indices into its inputs, and those names."""
     locate = settings.locator(problems.document)
     if not isinstance(raw, Mapping):
-        problems.append(Problem(f"model {name!r}: tiny is {raw!r}", "Write a mapping: tiny: {hidden_size: …, phases: […]}.", locate(("tiny",), False)))
+        problems.append(
+            Problem(
+                f"model {name!r}: tiny is {raw!r}",
+                "Write a mapping: tiny: {hidden_size: …, phases: […]}.",
+                locate(("tiny",), False),
+            )
+        )
         return None, ()
     order: list[tuple[str, int | None]] = []
     phases = []
@@ -64,10 +78,10 @@ def _tiny(study: Study, name: str, raw: Any, settings: Settings, problems: Probl
         names = (wanted,) if isinstance(wanted, str) else wanted if isinstance(wanted, tuple) else ()
         indices = []
         for data in names:
-            if data not in study.spec.data:
-                if f"data.{data}" not in study.broken:
-                    where = locate(("tiny", "phases", i, "data"), False)
-                    problems.append(Problem(f"model {name!r}: data {data!r} is unknown", suggest(data, study.spec.data), where))
+            if data not in study.spec.data and f"data.{data}" not in study.broken:
+                where = locate(("tiny", "phases", i, "data"), False)
+                what = f"model {name!r}: data {data!r} is unknown"
+                problems.append(Problem(what, suggest(data, study.spec.data), where))
             if (data, None) not in order:
                 order.append((data, None))
             indices.append(order.index((data, None)))

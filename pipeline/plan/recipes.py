@@ -100,7 +100,9 @@ class Recipes:
                 known[reference] = level.name if isinstance(level.value, Mapping) else level.value
         return known
 
-    def _read_training(self, factor: str, name: str, settings: Settings, values: Mapping[str, Any]) -> Recipe | None:
+    def _read_training(
+        self, factor: str, name: str, settings: Settings, values: Mapping[str, Any]
+    ) -> Recipe | None:
         stage = self.study.factors[factor].kind
         label = f"{factor} {name!r}"
         words = {**values}
@@ -108,28 +110,39 @@ class Recipes:
         checkpoints: Any = words.pop("checkpoints", None) if stage == "rl" else None
         words.setdefault("prompt", self.study.spec.prompt)
         before = len(self.problems)
-        if stage == "rl":
-            if "reward" in words:
-                words["reward"] = self._reward(words["reward"], settings, label) or _PLACEHOLDER
+        if stage == "rl" and "reward" in words:
+            words["reward"] = self._reward(words["reward"], settings, label) or _PLACEHOLDER
         also = (*TRAINING_WORDS, *(("checkpoints",) if stage == "rl" else ()))
         module = stages.load(stage)
-        config = validate_settings(module.Config, words, settings, self.problems, label=label, also_known=also)
+        config = validate_settings(
+            module.Config, words, settings, self.problems, label=label, also_known=also
+        )
         if config is None or len(self.problems) > before:
             return None
         steps = self._checkpoints(checkpoints, getattr(config, "steps", 0), settings, label)
         return Recipe(stage, config, data, rows, steps)
 
-    def _data_words(self, words: dict[str, Any], settings: Settings, label: str) -> tuple[str | None, int | None]:
+    def _data_words(
+        self, words: dict[str, Any], settings: Settings, label: str
+    ) -> tuple[str | None, int | None]:
         data, rows = words.pop("data", None), words.pop("rows", None)
         locate = settings.locator(self.problems.document)
         if data is None:
             self._note(locate(("data",), True), f"{label} lacks 'data'", "Name the data that it trains on.")
         elif data not in self.study.spec.data:
             if f"data.{data}" not in self.study.broken:
-                self._note(locate(("data",), False), f"{label}: data {data!r} is unknown", suggest(data, self.study.spec.data))
+                self._note(
+                    locate(("data",), False),
+                    f"{label}: data {data!r} is unknown",
+                    suggest(data, self.study.spec.data),
+                )
             data = None
         if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
-            self._note(locate(("rows",), False), f"{label}: rows {rows!r} is not a number of rows", "Write a whole number, e.g. 8_000; `8k` is text.")
+            self._note(
+                locate(("rows",), False),
+                f"{label}: rows {rows!r} is not a number of rows",
+                "Write a whole number, e.g. 8_000; `8k` is text.",
+            )
             rows = None
         return data, rows
 
@@ -142,21 +155,31 @@ class Recipes:
         if isinstance(raw, str):
             raw = {raw: 1}
         if not isinstance(raw, Mapping) or not raw:
-            self._note(locate(("reward",), False), f"{label}: reward is {raw!r}", "Write {NAME: WEIGHT} or {NAME: {weight: …, …}}.")
+            self._note(
+                locate(("reward",), False),
+                f"{label}: reward is {raw!r}",
+                "Write {NAME: WEIGHT} or {NAME: {weight: …, …}}.",
+            )
             return None
         terms = []
         for name, given in sorted(raw.items()):
             options = dict(given) if isinstance(given, Mapping) else {"weight": 1 if given is None else given}
             weight = options.pop("weight", 1)
             if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-                self._note(locate(("reward", name), False), f"{label}: the weight of reward {name!r} is {weight!r}", "Write a number.")
+                self._note(
+                    locate(("reward", name), False),
+                    f"{label}: the weight of reward {name!r} is {weight!r}",
+                    "Write a number.",
+                )
                 continue
             params = self._validate_entry(rewards, "reward", name, options, ("reward", name), locate)
             if params is not None:
                 terms.append(RewardTerm(name=name, weight=weight, params=params.identity()))
         return tuple(terms) if len(terms) == len(raw) else None
 
-    def _validate_entry(self, catalogue: Any, kind: str, name: str, options: dict, path: PathTuple, locate: Any) -> Any:
+    def _validate_entry(
+        self, catalogue: Any, kind: str, name: str, options: dict, path: PathTuple, locate: Any
+    ) -> Any:
         return validate_entry(catalogue, kind, name, options, path, locate, self.problems)
 
     def _checkpoints(self, raw: Any, steps: int, settings: Settings, label: str) -> tuple[int, ...]:
@@ -164,18 +187,31 @@ class Recipes:
         place = settings.locator(self.problems.document)(("checkpoints",), False)
         if raw is None:
             return ()
-        if isinstance(raw, str) and raw.startswith("every ") and raw[6:].strip().isdigit() and int(raw[6:]) > 0:
+        if (
+            isinstance(raw, str)
+            and raw.startswith("every ")
+            and raw[6:].strip().isdigit()
+            and int(raw[6:]) > 0
+        ):
             raw = tuple(range(int(raw[6:]), steps + 1, int(raw[6:])))
         if not isinstance(raw, tuple) or not all(isinstance(n, int) and not isinstance(n, bool) for n in raw):
-            self._note(place, f"{label}: checkpoints {raw!r}", "Write a list of steps, [20, 40], or `every 20`.")
+            self._note(
+                place, f"{label}: checkpoints {raw!r}", "Write a list of steps, [20, 40], or `every 20`."
+            )
             return ()
         beyond = [n for n in raw if not 1 <= n <= steps]
         if beyond:
-            self._note(place, f"{label}: checkpoint {beyond[0]} lies outside the run's {steps} steps", f"Choose steps from 1 to {steps}.")
+            self._note(
+                place,
+                f"{label}: checkpoint {beyond[0]} lies outside the run's {steps} steps",
+                f"Choose steps from 1 to {steps}.",
+            )
             return ()
         return tuple(sorted({n for n in raw if n < steps}))
 
-    def _read_model(self, factor: str, name: str, settings: Settings, values: Mapping[str, Any]) -> Recipe | None:
+    def _read_model(
+        self, factor: str, name: str, settings: Settings, values: Mapping[str, Any]
+    ) -> Recipe | None:
         from pipeline.plan.models import read_model
 
         return read_model(self.study, name, settings, values, self.problems)
@@ -199,16 +235,27 @@ class Recipes:
         known_data = [*self.study.spec.data]
         if data is not None and data not in self.study.spec.data:
             if f"data.{data}" not in self.study.broken:
-                self._note(locate(("data",), False), f"{label}: data {data!r} is unknown", suggest(data, known_data))
+                self._note(
+                    locate(("data",), False), f"{label}: data {data!r} is unknown", suggest(data, known_data)
+                )
             return None
         if benchmark is not None and benchmark not in benchmarks.names():
             remedy = suggest(benchmark, [*benchmarks.names(), *known_data])
-            self._note(locate(("benchmark",), False), f"{label}: {benchmark!r} is neither a benchmark nor a data entry", remedy)
+            self._note(
+                locate(("benchmark",), False),
+                f"{label}: {benchmark!r} is neither a benchmark nor a data entry",
+                remedy,
+            )
             return None
         words.setdefault("prompt", self.study.spec.prompt)
         module = stages.load("sample")
         config = validate_settings(
-            module.Config, words, settings, self.problems, label=label, also_known=("benchmark", "data", "rows", "inherits")
+            module.Config,
+            words,
+            settings,
+            self.problems,
+            label=label,
+            also_known=("benchmark", "data", "rows", "inherits"),
         )
         if config is None:
             return None
@@ -221,7 +268,13 @@ class Recipes:
 
 
 def validate_entry(
-    catalogue: Any, kind: str, name: str, options: Mapping[str, Any], path: PathTuple, locate: Any, problems: Problems
+    catalogue: Any,
+    kind: str,
+    name: str,
+    options: Mapping[str, Any],
+    path: PathTuple,
+    locate: Any,
+    problems: Problems,
 ) -> Config | None:
     """Validate a catalogue entry's parameters where they stand in a file; None after noting the problems."""
     from pydantic import ValidationError
@@ -230,7 +283,9 @@ def validate_entry(
     from pipeline.spec.problems import problems_of
 
     if name not in catalogue.names():
-        problems.append(Problem(f"{kind} {name!r} is unknown", suggest(name, catalogue.names()), locate(path, True)))
+        problems.append(
+            Problem(f"{kind} {name!r} is unknown", suggest(name, catalogue.names()), locate(path, True))
+        )
         return None
     try:
         return catalogue.validate(name, dict(options))

@@ -99,7 +99,8 @@ def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
         row.setdefault("score", {})[unit.scores] = None
     present = {stage for row in cells.values() for stage in row}
     rows = tuple(
-        StatusRow(label, {stage: tuple(states[key] for key in keys) for stage, keys in row.items()}) for label, row in cells.items()
+        StatusRow(label, {stage: tuple(states[key] for key in keys) for stage, keys in row.items()})
+        for label, row in cells.items()
     )
     counted = Counter(states.values())
     spec = study.study.document.file

@@ -82,7 +82,9 @@ def inherit(
             break
         if parent in visited:
             loop = " → ".join([*visited, parent])
-            problems.add((*place, "inherits"), f"recipes inherit in a circle: {loop}", "Remove one of the `inherits`.")
+            problems.add(
+                (*place, "inherits"), f"recipes inherit in a circle: {loop}", "Remove one of the `inherits`."
+            )
             is_broken = True
             break
         visited.append(parent)
@@ -114,7 +116,13 @@ def place_of_reference(settings: Settings, reference: str) -> PathTuple:
     def find(value: Any, path: PathTuple) -> PathTuple | None:
         if isinstance(value, str):
             return path if reference in REFERENCE.findall(value) else None
-        items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, tuple) else ()
+        items = (
+            value.items()
+            if isinstance(value, Mapping)
+            else enumerate(value)
+            if isinstance(value, tuple)
+            else ()
+        )
         return next((found for key, item in items if (found := find(item, (*path, key)))), None)
 
     for key, value in settings.values.items():

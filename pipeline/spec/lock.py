@@ -42,15 +42,29 @@ def read_lock(path: Path) -> Lock:
     found: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
     content = document.value if isinstance(document.value, dict) else {}
     if not isinstance(document.value, dict):
-        problems.append(Problem("a lock file is a mapping of models and datasets", "Run `studyc pin`.", document.locate(())))
+        problems.append(
+            Problem(
+                "a lock file is a mapping of models and datasets", "Run `studyc pin`.", document.locate(())
+            )
+        )
     for kind, names in content.items():
         if kind not in KINDS or not isinstance(names or {}, dict):
-            problems.append(Problem(f"unknown key {kind!r}", "Known: models, datasets.", document.locate((kind,), key=True)))
+            problems.append(
+                Problem(
+                    f"unknown key {kind!r}", "Known: models, datasets.", document.locate((kind,), key=True)
+                )
+            )
             continue
         for name, commit in (names or {}).items():
             if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
                 what = f"{kind}: {name} is not pinned to a full commit hash but to {commit!r}"
-                problems.append(Problem(what, "Run `studyc pin`, or write the 40 hex digits of a commit, quoted.", document.locate((kind, name))))
+                problems.append(
+                    Problem(
+                        what,
+                        "Run `studyc pin`, or write the 40 hex digits of a commit, quoted.",
+                        document.locate((kind, name)),
+                    )
+                )
             else:
                 found[kind][name] = commit
     if problems:

@@ -52,7 +52,9 @@ class Replicates(Model):
         if isinstance(value, bool) or not isinstance(value, int):
             return value
         if not 1 <= value <= 1000:
-            raise ValueError("the number of replicates must be between 1 and 1000\nWrite how often every cell is repeated.")
+            raise ValueError(
+                "the number of replicates must be between 1 and 1000\nWrite how often every cell is repeated."
+            )
         return {"seeds": tuple(range(value))}
 
     @model_validator(mode="after")
@@ -71,13 +73,19 @@ class SourceSpec(Model):
     """Where rows come from: exactly one of hub, dataset, benchmark, file, synthetic."""
 
     hub: str | None = Field(None, description="Data set on the hub, pinned by the lock file.", min_length=1)
-    dataset: str | None = Field(None, description="Name in the data set catalogue (hub name and fields known).")
+    dataset: str | None = Field(
+        None, description="Name in the data set catalogue (hub name and fields known)."
+    )
     benchmark: str | None = Field(None, description="Name in the benchmark catalogue.")
-    file: str | None = Field(None, description="JSONL, JSON or Parquet file, or a folder in the hub's layout.", min_length=1)
+    file: str | None = Field(
+        None, description="JSONL, JSON or Parquet file, or a folder in the hub's layout.", min_length=1
+    )
     synthetic: str | None = Field(None, description="Name of a generator.")
     config: str | None = Field(None, description="Configuration of a hub data set.")
     split: str | None = Field(None, description="Split of a hub data set.")
-    fields: dict[str, Any] | None = Field(None, description="Which source fields are id, problem, answer, solution.")
+    fields: dict[str, Any] | None = Field(
+        None, description="Which source fields are id, problem, answer, solution."
+    )
     rows: int | None = Field(None, description="Rows to generate (synthetic only).", ge=1)
     seed: int = Field(0, description="Seed of the generator (synthetic only).", ge=0)
     params: dict[str, Any] = Field({}, description="Parameters of the generator (synthetic only).")
@@ -85,14 +93,20 @@ class SourceSpec(Model):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> SourceSpec:
-        kinds = [k for k in ("hub", "dataset", "benchmark", "file", "synthetic") if getattr(self, k) is not None]
+        kinds = [
+            k for k in ("hub", "dataset", "benchmark", "file", "synthetic") if getattr(self, k) is not None
+        ]
         if len(kinds) != 1:
-            raise ValueError(f"a source needs exactly one of hub, dataset, benchmark, file, synthetic; got {', '.join(kinds) or 'none'}\nKeep one of them.")
+            raise ValueError(
+                f"a source needs exactly one of hub, dataset, benchmark, file, synthetic; got {', '.join(kinds) or 'none'}\nKeep one of them."
+            )
         if kinds == ["synthetic"]:
             if self.rows is None:
                 raise ValueError("a synthetic source needs rows")
         elif self.rows is not None or self.params or self.seed:
-            raise ValueError("rows, seed and params of a source belong to synthetic sources; cut others with `rows` beside `source`")
+            raise ValueError(
+                "rows, seed and params of a source belong to synthetic sources; cut others with `rows` beside `source`"
+            )
         return self
 
 
@@ -107,8 +121,12 @@ class DataSpec(Model):
     """A named set of rows: a source or a mixture, filters in order, and a cut."""
 
     source: SourceSpec | None = Field(None, description="Where the rows come from.")
-    mix: tuple[MixPart, ...] | None = Field(None, description="Other data entries, with their shares.", min_length=1)
-    filters: tuple[str | dict[str, Any], ...] = Field((), description="Filters in order: NAME or {NAME: parameters}.")
+    mix: tuple[MixPart, ...] | None = Field(
+        None, description="Other data entries, with their shares.", min_length=1
+    )
+    filters: tuple[str | dict[str, Any], ...] = Field(
+        (), description="Filters in order: NAME or {NAME: parameters}."
+    )
     rows: int | None = Field(None, description="Keep so many rows, chosen by the seed.", ge=1)
     seed: int = Field(0, description="Seed of the order in which subsets are nested.", ge=0)
 
@@ -126,13 +144,19 @@ class ClaimSpec(Model):
     """A statement that the data decide: a contrast of two groups of cells, or a group against a number."""
 
     text: str | None = Field(None, description="The claim in words, for the report.")
-    metric: str = Field("accuracy", description="accuracy, tokens, truncated, token_efficiency or ANALYSIS.column.")
+    metric: str = Field(
+        "accuracy", description="accuracy, tokens, truncated, token_efficiency or ANALYSIS.column."
+    )
     measure: str | None = Field(None, description="One measure; the macro mean over all when absent.")
     of: Selector = Field(description="The cells that the claim is about: factor: level (or levels), step: n.")
     above: Selector | None = Field(None, description="Claimed: of > these cells (differing factors only).")
     below: Selector | None = Field(None, description="Claimed: of < these cells (differing factors only).")
-    by: float = Field(0.0, description="Margin of the difference; negative tolerates a loss (non-inferiority).")
-    times: float | None = Field(None, description="Compare with this multiple of the other side instead.", gt=0)
+    by: float = Field(
+        0.0, description="Margin of the difference; negative tolerates a loss (non-inferiority)."
+    )
+    times: float | None = Field(
+        None, description="Compare with this multiple of the other side instead.", gt=0
+    )
     at_least: float | None = Field(None, description="Claimed: of >= this number.")
     at_most: float | None = Field(None, description="Claimed: of <= this number.")
     where: Selector = Field({}, description="Restricts both sides.")
@@ -150,7 +174,9 @@ class ClaimSpec(Model):
     def _one_comparison(self) -> ClaimSpec:
         given = [k for k in ("above", "below", "at_least", "at_most") if getattr(self, k) is not None]
         if len(given) != 1:
-            raise ValueError(f"a claim needs exactly one of above, below, at_least, at_most; got {', '.join(given) or 'none'}\nKeep one of them.")
+            raise ValueError(
+                f"a claim needs exactly one of above, below, at_least, at_most; got {', '.join(given) or 'none'}\nKeep one of them."
+            )
         if given[0] in ("at_least", "at_most") and (self.by or self.times is not None):
             raise ValueError("by and times belong to above and below")
         if self.by and self.times is not None:
@@ -178,15 +204,26 @@ class Spec(Model):
     cites: tuple[str, ...] = Field((), description="Papers that the study follows, e.g. arXiv:2506.07712.")
     replicates: Replicates = Field(Replicates(), description="A number, or {seeds: […], vary: […]}.")
     data: dict[Name, DataSpec] = Field({}, description="Named sets of rows.")
-    recipes: dict[Name, Mapping_] = Field({}, description="Settings that levels and measures inherit with `inherits: NAME`.")
-    factors: dict[Name, dict[Name, Any] | tuple[Any, ...]] = Field(description="Factors and their levels.", min_length=1)
-    chain: tuple[str | dict[str, str], ...] | None = Field(
-        None, description="Order of the training factors: names, or {NAME: sft|rl}; [model, sft, rl] when absent."
+    recipes: dict[Name, Mapping_] = Field(
+        {}, description="Settings that levels and measures inherit with `inherits: NAME`."
     )
-    cells: tuple[Selector, ...] = Field(({},), description="Which combinations exist; every one when absent.", min_length=1)
-    prompt: Prompt = Field(Prompt(), description="How a problem becomes a prompt, unless a level or measure says otherwise.")
+    factors: dict[Name, dict[Name, Any] | tuple[Any, ...]] = Field(
+        description="Factors and their levels.", min_length=1
+    )
+    chain: tuple[str | dict[str, str], ...] | None = Field(
+        None,
+        description="Order of the training factors: names, or {NAME: sft|rl}; [model, sft, rl] when absent.",
+    )
+    cells: tuple[Selector, ...] = Field(
+        ({},), description="Which combinations exist; every one when absent.", min_length=1
+    )
+    prompt: Prompt = Field(
+        Prompt(), description="How a problem becomes a prompt, unless a level or measure says otherwise."
+    )
     sampling: Mapping_ = Field({}, description="Settings that all measures start from.")
-    measure: dict[Name, Mapping_ | None] = Field(description="Measures: benchmark or data × sampling protocol.", min_length=1)
+    measure: dict[Name, Mapping_ | None] = Field(
+        description="Measures: benchmark or data × sampling protocol.", min_length=1
+    )
     score: ScoreConfig = Field(ScoreConfig(), description="How responses are graded.")
     analyses: tuple[str | dict[str, Any], ...] = Field((), description="Text analyses of the responses.")
     claims: dict[Name, ClaimSpec] = Field({}, description="Statements that the data decide.")

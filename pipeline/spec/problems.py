@@ -53,7 +53,9 @@ def problems_of(
     paths = [_untagged(item["loc"]) for item in items]
     for item, path in zip(items, paths, strict=True):
         below = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
-        if item["type"] in _SHAPES and (below or (item["type"] == "tuple_type" and isinstance(item["input"], dict))):
+        if item["type"] in _SHAPES and (
+            below or (item["type"] == "tuple_type" and isinstance(item["input"], dict))
+        ):
             continue  # another arm of a union fits better, and its errors say more
         problem = _problem_of(item, path, model, locate, where_known, tuple(also_known))
         found.setdefault((problem.where, problem.what), problem)
@@ -75,18 +77,32 @@ def _problem_of(
         known = [*fields, *(also_known if len(path) == 1 else ())]
         return Problem(f"unknown key {path[-1]!r}", suggest(path[-1], known), locate(path, True))
     if kind == "missing":
-        owner = where_known.rstrip(".: ") if len(path) == 1 else where_known + ".".join(str(p) for p in path[:-1])
-        return Problem(f"{owner or 'the study'} lacks {path[-1]!r}", _REMEDIES["missing"], locate(path[:-1], True))
+        owner = (
+            where_known.rstrip(".: ") if len(path) == 1 else where_known + ".".join(str(p) for p in path[:-1])
+        )
+        return Problem(
+            f"{owner or 'the study'} lacks {path[-1]!r}", _REMEDIES["missing"], locate(path[:-1], True)
+        )
     if kind == "value_error":
         message = str(item["ctx"]["error"])
         what, _, remedy = message.partition("\n")
-        return Problem(f"{dotted}: {what}" if dotted else what, remedy, locate(path, item["loc"][-1:] == ("[key]",)))
+        return Problem(
+            f"{dotted}: {what}" if dotted else what, remedy, locate(path, item["loc"][-1:] == ("[key]",))
+        )
     if kind == "literal_error":
-        known = [str(choice).strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        return Problem(f"{dotted}: {value!r} is not one of {', '.join(known)}", suggest(value, known), locate(path, False))
+        known = [
+            str(choice).strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")
+        ]
+        return Problem(
+            f"{dotted}: {value!r} is not one of {', '.join(known)}",
+            suggest(value, known),
+            locate(path, False),
+        )
     if kind == "too_short":
         return Problem(f"{dotted} is empty", "Name at least one.", locate(path, False))
-    message = _PLAIN.get(kind) or item["msg"].replace("Input should be ", "it should be ").replace("valid ", "")
+    message = _PLAIN.get(kind) or item["msg"].replace("Input should be ", "it should be ").replace(
+        "valid ", ""
+    )
     shown = "" if isinstance(value, (dict, tuple)) and len(repr(value)) > 60 else f"{value!r}: "
     return Problem(f"{dotted}: {shown}{message}", _REMEDIES.get(kind, ""), locate(path, False))
 
@@ -97,7 +113,10 @@ def _untagged(path: tuple[Any, ...]) -> PathTuple:
 
 def _is_tag(part: Any) -> bool:
     """Union tags and function names that pydantic puts into a location."""
-    return isinstance(part, str) and (part.startswith(("function-", "tuple[", "dict[")) or part in ("[key]", "str", "int", "float", "is-instance"))
+    return isinstance(part, str) and (
+        part.startswith(("function-", "tuple[", "dict["))
+        or part in ("[key]", "str", "int", "float", "is-instance")
+    )
 
 
 def _fields_at(model: Any, path: PathTuple) -> list[str]:

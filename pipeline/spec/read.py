@@ -42,7 +42,9 @@ def study_of(document: Document, lock_path: Path) -> tuple[Study, Problems]:
     """Build the study of a parsed document."""
     problems = Problems(document)
     if not isinstance(document.value, dict):
-        problems.add((), "a study is a mapping that starts with `study: NAME`", "`studyc new NAME` writes one.")
+        problems.add(
+            (), "a study is a mapping that starts with `study: NAME`", "`studyc new NAME` writes one."
+        )
         raise_problems(problems)
     spec, broken = _shape(document, problems)
     factors, chain = _factors(spec, problems)
@@ -67,7 +69,9 @@ def _shape(document: Document, problems: Problems) -> tuple[Spec, frozenset[str]
             return Spec.model_validate(raw), frozenset(broken)
         except ValidationError as error:
             found = problems_of(error, Spec, place_in(document))
-            problems.extend(p for p in found if not any(p.what == f"the study lacks {name!r}" for name in broken))
+            problems.extend(
+                p for p in found if not any(p.what == f"the study lacks {name!r}" for name in broken)
+            )
             for item in error.errors(include_url=False, include_input=False, include_context=False):
                 raw = _without(raw, item["loc"], item["type"], broken)
     raise_problems(problems)
@@ -111,7 +115,12 @@ def _factors(spec: Spec, problems: Problems) -> tuple[dict[str, Factor], tuple[s
         if not factors[name].levels:
             problems.add(("factors", name), f"factor {name!r} has no level", "Name at least one.", key=True)
     if "model" not in factors:
-        problems.add(("factors",), "there is no factor 'model'", "Declare the models: factors: {model: {NAME: …}}.", key=True)
+        problems.add(
+            ("factors",),
+            "there is no factor 'model'",
+            "Declare the models: factors: {model: {NAME: …}}.",
+            key=True,
+        )
     return factors, tuple(name for name in kinds if name in factors)
 
 
@@ -124,16 +133,24 @@ def _chain(spec: Spec, problems: Problems) -> dict[str, str]:
         pairs = {entry: entry} if isinstance(entry, str) else entry
         for name, kind in pairs.items():
             if name not in spec.factors:
-                problems.add(("chain", i), f"the chain names an unknown factor {name!r}", suggest(name, spec.factors))
+                problems.add(
+                    ("chain", i), f"the chain names an unknown factor {name!r}", suggest(name, spec.factors)
+                )
             elif kind not in ("model", *TRAINED_BY):
                 remedy = f"Write {{{name}: sft}} or {{{name}: rl}}."
                 problems.add(("chain", i), f"the chain does not say what factor {name!r} trains", remedy)
             elif name in kinds:
-                problems.add(("chain", i), f"factor {name!r} stands twice in the chain", "Give the second phase a factor of its own.")
+                problems.add(
+                    ("chain", i),
+                    f"factor {name!r} stands twice in the chain",
+                    "Give the second phase a factor of its own.",
+                )
             else:
                 kinds[name] = kind
     if kinds and (next(iter(kinds.values())) != "model" or list(kinds.values()).count("model") != 1):
-        problems.add(("chain",), "the chain must begin with the one factor of kind 'model'", "Write chain: [model, …].")
+        problems.add(
+            ("chain",), "the chain must begin with the one factor of kind 'model'", "Write chain: [model, …]."
+        )
     return kinds
 
 
@@ -146,10 +163,18 @@ def _levels(spec: Spec, factor: str, kind: str, raw: Any, problems: Problems) ->
         if isinstance(value, dict):
             settings = inherit(value, path, spec.recipes, problems)
         elif kind in TRAINED_BY and value is not None:
-            problems.add(path, f"level {name!r} of {factor!r}: {value!r} is no recipe", "Write a mapping, or leave it empty to skip the stage.")
+            problems.add(
+                path,
+                f"level {name!r} of {factor!r}: {value!r} is no recipe",
+                "Write a mapping, or leave it empty to skip the stage.",
+            )
             continue
         elif kind == "model" and not isinstance(value, str):
-            problems.add(path, f"model {name!r}: {value!r} is no model", "Write a hub name, {path: FOLDER} or {tiny: …}.")
+            problems.add(
+                path,
+                f"model {name!r}: {value!r} is no model",
+                "Write a hub name, {path: FOLDER} or {tiny: …}.",
+            )
             continue
         elif kind == "model":
             settings = Settings({"hub": value}, {"hub": path}, path)
@@ -164,7 +189,9 @@ def _bare_levels(factor: str, raw: tuple[Any, ...], problems: Problems) -> list[
         try:
             check_name(name)
         except ValueError as error:
-            problems.add(("factors", factor, i), f"level: {error}", "Write {name: value} to give it a safe name.")
+            problems.add(
+                ("factors", factor, i), f"level: {error}", "Write {name: value} to give it a safe name."
+            )
             continue
         if name in dict(levels):
             problems.add(("factors", factor, i), f"level {name!r} is given twice", "Remove one.")

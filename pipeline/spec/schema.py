@@ -23,7 +23,9 @@ def schema() -> dict[str, Any]:
     defined = {"definitions": definitions}
     sft = _settings(stages.load("sft").Config, defined, "data", "rows")
     rl = _settings(stages.load("rl").Config, defined, "data", "rows", "checkpoints")
-    rl["properties"]["reward"] = _by_name(rewards, defined, "A weight, or {weight, …parameters}.", weight=True)
+    rl["properties"]["reward"] = _by_name(
+        rewards, defined, "A weight, or {weight, …parameters}.", weight=True
+    )
     measure = _settings(stages.load("sample").Config, defined, "data", "rows", "benchmark")
     measure["properties"]["benchmark"] = {"enum": list(benchmarks.names())}
     properties = result["properties"]
@@ -39,11 +41,21 @@ def schema() -> dict[str, Any]:
     definitions["DataSpec"]["properties"]["filters"]["items"] = _entries(filters, defined)
     properties["analyses"]["items"] = _entries(analyses, defined)
     source = definitions["SourceSpec"]["properties"]
-    source["synthetic"] = {"enum": list(generators.names()), "description": source["synthetic"]["description"]}
+    source["synthetic"] = {
+        "enum": list(generators.names()),
+        "description": source["synthetic"]["description"],
+    }
     source["dataset"] = {"enum": list(datasets.names()), "description": source["dataset"]["description"]}
-    source["benchmark"] = {"enum": list(benchmarks.names()), "description": source["benchmark"]["description"]}
+    source["benchmark"] = {
+        "enum": list(benchmarks.names()),
+        "description": source["benchmark"]["description"],
+    }
     properties["replicates"] = {"anyOf": [{"type": "integer", "minimum": 1}, properties["replicates"]]}
-    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "A studyc study", **_with_draft7(result)}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "A studyc study",
+        **_with_draft7(result),
+    }
 
 
 def schema_text() -> str:
@@ -88,7 +100,9 @@ def _or_references(properties: dict[str, Any]) -> dict[str, Any]:
     reference = {"type": "string", "pattern": r"^\$\{[^}]+\}$"}
     numeric = ("integer", "number")
     return {
-        name: {"anyOf": [value, reference], "description": value.get("description", "")} if value.get("type") in numeric else value
+        name: {"anyOf": [value, reference], "description": value.get("description", "")}
+        if value.get("type") in numeric
+        else value
         for name, value in properties.items()
     }
 
@@ -101,7 +115,12 @@ def _model(defined: dict[str, Any]) -> dict[str, Any]:
         "description": "Data entries that the phase mixes.",
     }
     properties = {"hub": {"type": "string"}, "path": {"type": "string"}, "tiny": tiny}
-    return {"anyOf": [{"type": "string"}, {"type": "object", "properties": properties, "additionalProperties": False}]}
+    return {
+        "anyOf": [
+            {"type": "string"},
+            {"type": "object", "properties": properties, "additionalProperties": False},
+        ]
+    }
 
 
 def _by_name(catalogue: Any, defined: dict[str, Any], text: str, *, weight: bool = False) -> dict[str, Any]:
@@ -117,7 +136,12 @@ def _by_name(catalogue: Any, defined: dict[str, Any], text: str, *, weight: bool
         elif main := getattr(catalogue.get(name), "MAIN", None):
             short = own["properties"][main]
         entries[name] = {"anyOf": [short, own]} if short else own
-    return {"anyOf": [{"type": "string"}, {"type": "object", "properties": entries, "additionalProperties": False}]}
+    return {
+        "anyOf": [
+            {"type": "string"},
+            {"type": "object", "properties": entries, "additionalProperties": False},
+        ]
+    }
 
 
 def _entries(catalogue: Any, defined: dict[str, Any]) -> dict[str, Any]:

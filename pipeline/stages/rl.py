@@ -32,7 +32,9 @@ class RlConfig(TrainingConfig):
     prompts_per_step: int = content(describe="Distinct prompts per optimiser update.", ge=1)
     rollouts: int = content(8, describe="Completions sampled per prompt (the group).", ge=2)
     updates_per_generation: int = content(
-        1, describe="Optimiser updates that share one round of generation (prompts are split among them).", ge=1
+        1,
+        describe="Optimiser updates that share one round of generation (prompts are split among them).",
+        ge=1,
     )
     iterations: int = content(1, describe="Passes over each round of rollouts (mu of GRPO).", ge=1)
     temperature: float = content(1.0, describe="Sampling temperature of rollouts.", gt=0)
@@ -41,7 +43,9 @@ class RlConfig(TrainingConfig):
     kl: float = content(0.0, describe="KL coefficient beta against the starting policy.", ge=0)
     clip: float = content(0.2, describe="PPO clip range epsilon.", gt=0)
     clip_high: float | None = content(None, describe="Upper clip range; equal to clip when absent.", gt=0)
-    loss: Literal["grpo", "bnpo", "dapo", "dr_grpo"] = content("grpo", describe="Token aggregation (GRPO only).")
+    loss: Literal["grpo", "bnpo", "dapo", "dr_grpo"] = content(
+        "grpo", describe="Token aggregation (GRPO only)."
+    )
     scale_rewards: Literal["group", "batch", "none"] = content(
         "group", describe="What the advantage is divided by (GRPO only)."
     )

@@ -28,7 +28,9 @@ class SampleConfig(BaseConfig):
 
     gpus: int = placement(0, describe="GPUs of one job; 0 samples on the CPU.", ge=0)
     batch_size: int = placement(64, describe="Responses generated at once (transformers).", ge=1)
-    shard_rows: int = placement(256, describe="Responses per shard; a killed job resumes after the last.", ge=1)
+    shard_rows: int = placement(
+        256, describe="Responses per shard; a killed job resumes after the last.", ge=1
+    )
     vllm_memory: float = placement(0.85, describe="Share of GPU memory for vLLM.", gt=0, lt=1)
 
 

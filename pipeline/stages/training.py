@@ -34,7 +34,9 @@ class TrainingConfig(Config):
     precision: Precision = content("bf16", describe="Precision of the forward and backward pass.")
     lora: Lora | None = content(None, describe="Train adapters instead of all weights.")
 
-    gpus: int = placement(0, describe="GPUs of one run, all of one node, one process each; 0 trains on the CPU.", ge=0)
+    gpus: int = placement(
+        0, describe="GPUs of one run, all of one node, one process each; 0 trains on the CPU.", ge=0
+    )
     deepspeed: Literal["none", "zero2", "zero3"] = placement(
         "none", describe="Sharding of optimiser state (zero2) or also weights (zero3) through accelerate."
     )

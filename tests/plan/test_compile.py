@@ -15,7 +15,19 @@ from pipeline.plan.artifact import fingerprint_payload
 from pipeline.plan.compiled import Plan, compile_plan
 from tests.studies import BASIC, compile_text, keys_by_stage
 
-COUNTS = {"source": 3, "filter": 1, "subset": 2, "base": 1, "sft": 4, "rl": 4, "checkpoint": 2, "sample": 12, "score": 12, "analyse": 12, "report": 1}
+COUNTS = {
+    "source": 3,
+    "filter": 1,
+    "subset": 2,
+    "base": 1,
+    "sft": 4,
+    "rl": 4,
+    "checkpoint": 2,
+    "sample": 12,
+    "score": 12,
+    "analyse": 12,
+    "report": 1,
+}
 
 
 @pytest.fixture
@@ -43,7 +55,9 @@ def test_a_fingerprint_is_the_digest_of_its_canonical_payload(plan: Plan) -> Non
 
 def test_golden_fingerprints_hold_across_versions(plan: Plan, golden) -> None:
     """A change here orphans everybody's results: it needs a scheme or stage VERSION, and a migration."""
-    golden("fingerprints.txt", "".join(f"{artifact.stage} {key}\n" for key, artifact in plan.artifacts.items()))
+    golden(
+        "fingerprints.txt", "".join(f"{artifact.stage} {key}\n" for key, artifact in plan.artifacts.items())
+    )
 
 
 def test_two_studies_that_share_a_prefix_share_its_artifacts(tmp_path: Path) -> None:
@@ -63,7 +77,10 @@ def test_two_studies_that_share_a_prefix_share_its_artifacts(tmp_path: Path) -> 
         (("at_least: 0.1", "at_least: 0.2"), {"report"}),
         (("[reflection_keywords]", "[reflection_keywords, length]"), {"analyse", "report"}),
         (("alpha: 4", "alpha: 5"), {"rl", "sample", "score", "analyse", "report"}),
-        (("hidden_size: 32", "hidden_size: 48"), {"base", "sft", "rl", "checkpoint", "sample", "score", "analyse", "report"}),
+        (
+            ("hidden_size: 32", "hidden_size: 48"),
+            {"base", "sft", "rl", "checkpoint", "sample", "score", "analyse", "report"},
+        ),
         (("seed: 3", "seed: 4"), {"source", "sample", "score", "analyse", "report"}),
         (("samples: 2", "samples: 3"), {"sample", "score", "analyse", "report"}),
         (("samples: 2", "samples: 2, batch_size: 8, shard_rows: 9"), set()),
@@ -71,7 +88,9 @@ def test_two_studies_that_share_a_prefix_share_its_artifacts(tmp_path: Path) -> 
         (("rollouts: 4", "rollouts: 4\n    gpus: 2\n    save_every_minutes: 1"), set()),
     ],
 )
-def test_an_edit_changes_exactly_the_cone_below_it(edit: tuple[str, str], changed: set[str], tmp_path: Path) -> None:
+def test_an_edit_changes_exactly_the_cone_below_it(
+    edit: tuple[str, str], changed: set[str], tmp_path: Path
+) -> None:
     before = keys_by_stage(compile_text(BASIC, tmp_path))
     assert edit[0] in BASIC
     after = keys_by_stage(compile_text(BASIC.replace(edit[0], edit[1], 1), tmp_path))
@@ -79,10 +98,19 @@ def test_an_edit_changes_exactly_the_cone_below_it(edit: tuple[str, str], change
 
 
 def test_levels_that_differ_in_placement_alone_keep_their_own(tmp_path: Path) -> None:
-    text = BASIC.replace('"64": {inherits: sft, data: long, rows: 64}', '"64": {inherits: sft, data: long, rows: 64, gpus: 2}')
-    gpus = {a.key.split("-")[3]: a.settled.config.gpus for a in compile_text(text, tmp_path).artifacts.values() if a.stage == "sft"}
+    text = BASIC.replace(
+        '"64": {inherits: sft, data: long, rows: 64}', '"64": {inherits: sft, data: long, rows: 64, gpus: 2}'
+    )
+    gpus = {
+        a.key.split("-")[3]: a.settled.config.gpus
+        for a in compile_text(text, tmp_path).artifacts.values()
+        if a.stage == "sft"
+    }
     assert gpus == {"32": 0, "64": 2}
-    assert keys_by_stage(compile_text(text, tmp_path))["sft"] == keys_by_stage(compile_text(BASIC, tmp_path))["sft"]
+    assert (
+        keys_by_stage(compile_text(text, tmp_path))["sft"]
+        == keys_by_stage(compile_text(BASIC, tmp_path))["sft"]
+    )
 
 
 def test_renaming_a_level_moves_nothing_but_the_report(tmp_path: Path) -> None:
@@ -113,7 +141,9 @@ def test_greedy_sampling_has_no_seed(tmp_path: Path) -> None:
 
 
 def test_a_further_factor_is_used_by_reference(tmp_path: Path) -> None:
-    text = BASIC.replace("factors:\n", "factors:\n  alpha: [1, 2, 4]\n").replace("{alpha: 4}", "{alpha: \"${alpha}\"}")
+    text = BASIC.replace("factors:\n", "factors:\n  alpha: [1, 2, 4]\n").replace(
+        "{alpha: 4}", '{alpha: "${alpha}"}'
+    )
     plan = compile_text(text, tmp_path)
     assert plan.counts()["rl"]["artifacts"] == 2 * (3 + 1)
     assert plan.counts()["sft"]["artifacts"] == 4
@@ -162,20 +192,28 @@ def _shuffled(text: str, random) -> str:
             return {key: write(item, key) for key, item in items}
         return [write(item) for item in value] if isinstance(value, tuple) else value
 
-    return "# shuffled\n" + json.dumps(write(parse_yaml(text, "s.yaml").value), indent=random.choice([None, 1, 4]))
+    return "# shuffled\n" + json.dumps(
+        write(parse_yaml(text, "s.yaml").value), indent=random.choice([None, 1, 4])
+    )
 
 
 NUMBERS = st.integers(1, 40)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sizes=st.lists(NUMBERS, min_size=1, max_size=5, unique=True), seeds=st.integers(1, 4), rl=st.booleans())
-def test_any_crossing_is_an_acyclic_graph_of_known_size(tmp_path: Path, sizes: list[int], seeds: int, rl: bool) -> None:
+@given(
+    sizes=st.lists(NUMBERS, min_size=1, max_size=5, unique=True), seeds=st.integers(1, 4), rl=st.booleans()
+)
+def test_any_crossing_is_an_acyclic_graph_of_known_size(
+    tmp_path: Path, sizes: list[int], seeds: int, rl: bool
+) -> None:
     levels = "".join(f'    "{n}": {{inherits: sft, data: long, rows: {n}}}\n' for n in sizes)
     text = BASIC[: BASIC.index("claims:")]
     start, end = text.index('    "32":'), text.index("  rl:\n    none:")
     text = text[:start] + levels + text[end:]
-    text = text.replace('cells: [{rl: none}, {rl: [acc, plp], sft: ["32"]}]\n', "" if rl else "cells: [{rl: none}]\n")
+    text = text.replace(
+        'cells: [{rl: none}, {rl: [acc, plp], sft: ["32"]}]\n', "" if rl else "cells: [{rl: none}]\n"
+    )
     plan = compile_text(text.replace("replicates: 2", f"replicates: {seeds}"), tmp_path)
     counts = {stage: row["artifacts"] for stage, row in plan.counts().items()}
     assert counts["sft"] == len(sizes) * seeds

@@ -70,15 +70,24 @@ CASES = {
     "claims_about_nothing": edited(
         ("{sft: none, rl: none}, at_least", "{sft: none, rl: acc}, at_least"),
         ("step: 2}", "step: 3}"),
-        ('above: {sft: none}, times', 'above: {sft: "64"}, times'),
+        ("above: {sft: none}, times", 'above: {sft: "64"}, times'),
         ("metric: accuracy, of: {rl: acc", "metric: reflecton_keywords.share, of: {rl: acc"),
     ),
-    "recipes_in_a_circle": edited(("recipes:\n", "recipes:\n  a: {inherits: b}\n  b: {inherits: a}\n"), ("inherits: sft, data: long, rows: 32", "inherits: a")),
+    "recipes_in_a_circle": edited(
+        ("recipes:\n", "recipes:\n  a: {inherits: b}\n  b: {inherits: a}\n"),
+        ("inherits: sft, data: long, rows: 32", "inherits: a"),
+    ),
     "a_factor_that_changes_nothing": edited(("factors:\n", "factors:\n  mood: [calm, eager]\n")),
     "references_to_nothing": edited(("learning_rate: 1e-4", "learning_rate: ${lrr}")),
     "sources": edited(
-        ("synthetic: chains, rows: 400, seed: 1, params: {style: short, split: train}", "file: nowhere.jsonl"),
-        ("{synthetic: chains, rows: 16, seed: 3, params: {split: test}}", "{dataset: gsm8k, benchmark: gsm8k}"),
+        (
+            "synthetic: chains, rows: 400, seed: 1, params: {style: short, split: train}",
+            "file: nowhere.jsonl",
+        ),
+        (
+            "{synthetic: chains, rows: 16, seed: 3, params: {split: test}}",
+            "{dataset: gsm8k, benchmark: gsm8k}",
+        ),
     ),
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
@@ -107,7 +116,9 @@ def test_the_command_line_shows_errors_without_a_traceback(tmp_path: Path, capsy
     assert "Did you mean 'question'?" in shown
 
 
-@pytest.mark.parametrize("arguments", [["check", "none.yaml"], ["plan", "."], ["why", "abc", "none.yaml"], ["run", "none.yaml"]])
+@pytest.mark.parametrize(
+    "arguments", [["check", "none.yaml"], ["plan", "."], ["why", "abc", "none.yaml"], ["run", "none.yaml"]]
+)
 def test_a_missing_file_is_one_message(arguments: list[str], tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 4

@@ -20,7 +20,9 @@ EXPLAINED = ("Specify a conda environment or container for each rule",)
 def lints(project: Path = ROOT) -> list[str]:
     """The titles of all lints but the explained ones."""
     command = [sys.executable, "-m", "snakemake", "--lint", "--config", "study=specs/smoke.yaml"]
-    done = subprocess.run(command, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     found = re.findall(r"^    \* (.+)$", done.stdout, flags=re.MULTILINE)
     assert found, f"the linter said nothing that is known:\n{done.stdout[-2000:]}"
     return [title for title in found if not title.startswith(EXPLAINED)]

@@ -32,10 +32,18 @@ def make_project(folder: Path, specs: dict[str, str], *, results: Path | None = 
 def environment() -> dict[str, str]:
     """The environment of a user's shell: one thread, no hub, nothing inherited from a running plan."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("STUDYC_PLAN", "STUDYC_CODE", "PYTEST"))}
-    return {**kept, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_TOKEN": SECRET, "PYTHONPATH": str(ROOT)}
+    return {
+        **kept,
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "HF_TOKEN": SECRET,
+        "PYTHONPATH": str(ROOT),
+    }
 
 
-def snakemake(project: Path, *words: str, study: str = "specs/smoke.yaml", check: bool = True, timeout: int = 600) -> str:
+def snakemake(
+    project: Path, *words: str, study: str = "specs/smoke.yaml", check: bool = True, timeout: int = 600
+) -> str:
     """Run Snakemake in a project; returns everything it printed."""
     command = [sys.executable, "-m", "snakemake", *words, "--config", f"studies={study}"]
     return _run(command, project, check, timeout)
@@ -48,9 +56,17 @@ def studyc(project: Path, *words: str, check: bool = True, timeout: int = 600) -
 
 def _run(command: list[str], project: Path, check: bool, timeout: int) -> str:
     done = subprocess.run(
-        command, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout
+        command,
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
     )
-    assert not check or done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+    assert not check or done.returncode == 0, (
+        f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+    )
     return done.stdout
 
 
@@ -60,7 +76,11 @@ def planned_jobs(project: Path, study: str = "specs/smoke.yaml") -> Counter[str]
     if "Nothing to be done" in shown:
         return Counter()
     table = shown.split("Job stats:")[-1].split("total")[0].splitlines()
-    found = {row.split()[0]: int(row.split()[1]) for row in table if len(row.split()) == 2 and row.split()[1].isdigit()}
+    found = {
+        row.split()[0]: int(row.split()[1])
+        for row in table
+        if len(row.split()) == 2 and row.split()[1].isdigit()
+    }
     return Counter({stage: n for stage, n in found.items() if stage != "all"})
 
 
@@ -72,4 +92,7 @@ def to_run(project: Path, study: str = "specs/smoke.yaml") -> Counter[str]:
 
 def record_times(project: Path) -> dict[str, int]:
     """When each record was written."""
-    return {str(p.relative_to(project)): p.stat().st_mtime_ns for p in (project / "results").glob("*/*/record.json")}
+    return {
+        str(p.relative_to(project)): p.stat().st_mtime_ns
+        for p in (project / "results").glob("*/*/record.json")
+    }

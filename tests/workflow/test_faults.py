@@ -85,7 +85,9 @@ def test_a_file_that_changed_after_planning_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_filter_that_leaves_nothing_is_named_with_its_counts(tmp_path: Path) -> None:
-    message, folder = failure(BASIC.replace("[deduplicate]", "[deduplicate, {max_chars: 3}]"), tmp_path, "filter")
+    message, folder = failure(
+        BASIC.replace("[deduplicate]", "[deduplicate, {max_chars: 3}]"), tmp_path, "filter"
+    )
     assert "max_chars" in message
     assert "300" in message
     assert not is_done(folder)
@@ -111,7 +113,13 @@ def with_model(model: Path) -> str:
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
-        (lambda m: [p.unlink() for p in m.glob("chat_template*")] + [_edit_json(m / "tokenizer_config.json", "chat_template", None)], "chat template"),
+        (
+            lambda m: (
+                [p.unlink() for p in m.glob("chat_template*")]
+                + [_edit_json(m / "tokenizer_config.json", "chat_template", None)]
+            ),
+            "chat template",
+        ),
         (lambda m: (m / "model.safetensors").rename(m / "pytorch_model.bin"), "safetensors"),
         (lambda m: _edit_json(m / "config.json", "vocab_size", 20), "vocab|token|embedding|size|weights"),
         (lambda m: (m / "config.json").unlink(), "config.json"),
@@ -137,8 +145,12 @@ def _edit_json(path: Path, key: str, value) -> None:
 
 
 def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path: Path) -> None:
-    text = BASIC.replace("learning_rate: 5e-4, max_length: 256", "learning_rate: 1e30, schedule: constant, max_length: 256")
-    message, folder = failure(text.replace("epochs: 1, batch_size: 8", "epochs: 8, batch_size: 8"), tmp_path, "sft")
+    text = BASIC.replace(
+        "learning_rate: 5e-4, max_length: 256", "learning_rate: 1e30, schedule: constant, max_length: 256"
+    )
+    message, folder = failure(
+        text.replace("epochs: 1, batch_size: 8", "epochs: 8, batch_size: 8"), tmp_path, "sft"
+    )
     assert "NaN" in message or "nan" in message or "not finite" in message, message
     assert not is_done(folder)
 
@@ -147,7 +159,9 @@ def test_a_full_disk_is_one_message_and_a_later_run_finishes(tmp_path: Path) -> 
     """A small file system of its own where we may mount one (as root, as in CI)."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("needs the right to mount a small tmpfs (root)")
     try:
@@ -184,7 +198,9 @@ CONTENT = {
 
 @pytest.mark.parametrize("stage", CONTENT)
 @pytest.mark.parametrize("share", [0.35, 0.85])
-def test_a_stage_killed_in_the_middle_resumes_with_the_same_result(stage: str, share: float, finished, tmp_path: Path) -> None:
+def test_a_stage_killed_in_the_middle_resumes_with_the_same_result(
+    stage: str, share: float, finished, tmp_path: Path
+) -> None:
     """kill -9 of the job and its stage at a share of its usual time; the next run gives the same content."""
     if share > 0.5 and stage not in ("base", "sft", "rl", "sample"):
         pytest.skip("one kill is enough for a stage of a second")
@@ -223,7 +239,7 @@ def test_an_input_that_changed_after_it_was_made_is_refused(tmp_path: Path) -> N
     filtered = next(k for k in plan.content["artifacts"] if plan.stage(k) == "filter")
     source = make(plan, "source", only=plan.input_keys(filtered)[0])
     (source / "rows.parquet").write_bytes(b"not a table")
-    with pytest.raises(StudyError, match="its input .* is damaged: .*rows.parquet: changed"):
+    with pytest.raises(StudyError, match=r"its input .* is damaged: .*rows.parquet: changed"):
         execute(plan, filtered)
 
 

@@ -13,14 +13,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.smoke import SMOKE
 from tests.workflow.project import (
-    SECRET, environment, make_project, planned_jobs, record_times, snakemake, studyc, to_run,
+    SECRET,
+    environment,
+    make_project,
+    planned_jobs,
+    record_times,
+    snakemake,
+    studyc,
+    to_run,
 )  # fmt: skip
+from tests.workflow.smoke import SMOKE
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
-STAGES = {"source", "filter", "mix", "subset", "base", "sft", "rl", "checkpoint", "sample", "score", "analyse", "report"}
+STAGES = {
+    "source",
+    "filter",
+    "mix",
+    "subset",
+    "base",
+    "sft",
+    "rl",
+    "checkpoint",
+    "sample",
+    "score",
+    "analyse",
+    "report",
+}
 
 
 def edit(project: Path, old: str, new: str) -> None:
@@ -57,7 +77,9 @@ def test_a_finished_study_runs_nothing_again(project: Path) -> None:
 def test_comments_titles_and_placement_run_nothing(project: Path) -> None:
     edit(project, "study: smoke\n", "study: smoke   # a comment\ntitle: Another title\n")
     edit(project, "batch_size: 8", "batch_size: 8, micro_batch: 4")
-    edit(project, "max_new_tokens: 32, precision: fp32}", "max_new_tokens: 32, precision: fp32, batch_size: 5}")
+    edit(
+        project, "max_new_tokens: 32, precision: fp32}", "max_new_tokens: 32, precision: fp32, batch_size: 5}"
+    )
     assert planned_jobs(project) == to_run(project) == Counter()
 
 
@@ -99,13 +121,24 @@ def test_two_studies_in_one_call_share_their_work(project: Path) -> None:
 
 def test_a_killed_run_resumes(tmp_path: Path) -> None:
     """kill -9 of everything in the middle; the next run finishes without doing finished work again."""
-    short = SMOKE[: SMOKE.index("claims:")].replace('    "48": {inherits: sft, rows: 48, packing: isolated}\n', "")
+    short = SMOKE[: SMOKE.index("claims:")].replace(
+        '    "48": {inherits: sft, rows: 48, packing: isolated}\n', ""
+    )
     short = short.replace('cells:\n  - {rl: none}\n  - {rl: [grpo, rloo], sft: "16"}', "cells: [{rl: none}]")
     project = make_project(tmp_path / "killed", {"smoke.yaml": short})
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "study=specs/smoke.yaml"]
-    run = subprocess.Popen(command, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    run = subprocess.Popen(
+        command,
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 300
-    while not list((project / "results" / "base").glob("*/work/progress.json")) and time.monotonic() < deadline:
+    while (
+        not list((project / "results" / "base").glob("*/work/progress.json")) and time.monotonic() < deadline
+    ):
         assert run.poll() is None, run.stdout.read().decode()
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGKILL)
@@ -135,7 +168,10 @@ def test_unpinned_names_plan_with_a_warning_and_are_refused_by_run(project: Path
     edit(project, "  model:\n", "  model:\n    qwen: Qwen/Qwen2.5-0.5B-Instruct\n")
     assert "1 hub name not pinned" in studyc(project, "plan", "specs/smoke.yaml")
     assert planned_jobs(project)["base"] == 1
-    for refused in (studyc(project, "run", "specs/smoke.yaml", check=False), snakemake(project, "--cores", "1", check=False)):
+    for refused in (
+        studyc(project, "run", "specs/smoke.yaml", check=False),
+        snakemake(project, "--cores", "1", check=False),
+    ):
         assert "hub names without a commit (1): Qwen/Qwen2.5-0.5B-Instruct" in refused
         assert "studyc pin" in refused
         assert "Traceback" not in refused
@@ -147,7 +183,9 @@ def test_verify_finds_a_changed_file(project: Path) -> None:
     content = rows.read_bytes()
     rows.unlink()
     rows.write_bytes(content[:-1] + b"x")
-    assert f"{rows.relative_to(project)}: changed since it was recorded" in studyc(project, "verify", "specs/smoke.yaml", check=False)
+    assert f"{rows.relative_to(project)}: changed since it was recorded" in studyc(
+        project, "verify", "specs/smoke.yaml", check=False
+    )
 
 
 def test_a_record_tells_identity_provenance_and_what_was_measured(finished: tuple[Path, str]) -> None:
