@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
 import signal
 import subprocess
 import sys
@@ -36,7 +35,7 @@ def run_studies(
     refuse_unpinned(plan)
     print(counts_table(plan), flush=True)
     command = [
-        sys.executable, "-m", "snakemake", *(["--profile", profile] if profile else ["--cores", str(os.cpu_count() or 1)]),
+        sys.executable, "-m", "snakemake", *(["--profile", profile] if profile else []),
         "--config", f"studies={' '.join(str(s) for s in specs)}", *([f"results={results}"] if str(results) != "results" else []),
         *passed_on,
     ]  # fmt: skip

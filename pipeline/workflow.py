@@ -191,6 +191,7 @@ class Workflow:
         asked = self.site.resources(stage)
         uses_gpus = any(c["stage"] == stage and c["config"].get("gpus") for c in self.plan.content["configs"])
         found = {
+            "cpus_per_task": asked.cpus,
             "mem_mb": asked.mem_mb,
             "runtime": self.runtime,
             "gres": self.gres if uses_gpus else None,
