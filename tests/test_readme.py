@@ -76,7 +76,7 @@ def test_a_command_that_trains_is_run_on_the_smoke_study(command: str, finished,
     project = make_project(tmp_path / "p", {"demo.yaml": text}, results=finished[0] / "results")
     (project / "Makefile").symlink_to(ROOT / "Makefile")
     (project / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
-    command = command.replace("--profile slurm", "--cores 2").replace("make ", f"make VENV={sys.prefix} ")
+    command = re.sub(r"^make ", f"make VENV={sys.prefix} ", command.replace("--profile slurm", "--cores 2"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command, shell=True, cwd=project, env={**environment(), "PATH": path}, stdout=subprocess.PIPE,

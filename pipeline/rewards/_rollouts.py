@@ -64,7 +64,13 @@ class Rollouts:
     @cached_property
     def tokens_before_end(self) -> tuple[int, ...]:
         """Generated tokens without the end-of-sequence token (as Arora & Zanette count)."""
-        return tuple(n - done for n, done in zip(self.tokens, self.finished, strict=True))
+        ends = self.eos_token_ids
+        return tuple(len(ids) - bool(ids and ids[-1] in ends) for ids in self._ids)
+
+    @property
+    def _ids(self) -> Sequence[Sequence[int]]:
+        _ = self.tokens  # refuses a call without completion_ids
+        return self.token_ids or ()
 
     def grade(self, params: Graded, rule: Rule, texts: Sequence[str] | None = None) -> tuple[Verdict, ...]:
         """Verdicts of the rollouts (or of other texts in their place); a missing gold is gold_unparsable."""
