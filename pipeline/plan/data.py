@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import benchmarks, datasets, filters, generators, stages
-from pipeline.errors import InputError, Problem, StudyError, suggest
+from pipeline.errors import Problem, StudyError, suggest
 from pipeline.fingerprint import Config
 from pipeline.plan.digests import folder_digest
 from pipeline.plan.recipes import validate_entry
@@ -78,16 +78,7 @@ class DataLowering:
         known = (whole.key, rows, seed)
         if known not in self._subsets:
             self._check_size(name, rows, whole, where)
-            config = stages.load("subset").Config(rows=rows, seed=seed)
-            key = self.add(
-                "subset",
-                config,
-                0,
-                {"rows": (whole.key,)},
-                f"{rows} rows of {whole.name}",
-                f"{whole.name}-{rows}",
-            )
-            self._subsets[known] = Rows(key, rows, f"{whole.name}-{rows}", str(rows))
+            self._subsets[known] = self._cut(whole, rows, seed)
         return self._subsets[known]
 
     def _seed_of(self, name: str) -> int:
@@ -111,16 +102,14 @@ class DataLowering:
             return rows
         where = self.problems.document.locate(("data", name, "rows"))
         self._check_size(name, entry.rows, rows, where)
-        config = stages.load("subset").Config(rows=entry.rows, seed=entry.seed)
-        key = self.add(
-            "subset",
-            config,
-            0,
-            {"rows": (rows.key,)},
-            f"{entry.rows} rows of {name}",
-            f"{rows.name}-{entry.rows}",
-        )
-        return Rows(key, entry.rows, f"{rows.name}-{entry.rows}", str(entry.rows))
+        return self._cut(rows, entry.rows, entry.seed)
+
+    def _cut(self, whole: Rows, rows: int, seed: int) -> Rows:
+        """The artifact of the first `rows` rows in the seeded order."""
+        name = f"{whole.name}-{rows}"
+        config = stages.load("subset").Config(rows=rows, seed=seed)
+        key = self.add("subset", config, 0, {"rows": (whole.key,)}, f"{rows} rows of {whole.name}", name)
+        return Rows(key, rows, name, str(rows))
 
     def _source(self, name: str, source: SourceSpec) -> Rows | None:
         path = ("data", name, "source")
@@ -322,6 +311,3 @@ def is_unpinned(config: Config) -> tuple[str, str] | None:
     if hub is None or hub.revision not in (None, UNPINNED):
         return None
     return ("models" if "tiny" in type(config).model_fields else "datasets", hub.name)
-
-
-__all__ = ["DataLowering", "InputError", "Rows", "is_unpinned"]
