@@ -26,6 +26,7 @@ from typing import Any
 from pipeline.errors import StageError, StudyError
 from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.record import find_damage, is_done, write_record, writer_lock
+from pipeline.warm import HEAVY, WarmChild, start_job
 
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 LAUNCHED = ("sft", "rl")
@@ -74,22 +75,46 @@ def _check_inputs(plan: FrozenPlan, key: str) -> None:
 
 
 def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str, float]:
+    """Run the stage's process to its end; returns its processor seconds and peak memory."""
     work = folder / "work"
     job_file = work / "job.json"
     for stale in ("facts.json", "failure.json", "progress.json"):
         (work / stale).unlink(missing_ok=True)
     job_file.write_text(json.dumps(plan.job(key), indent=1))
-    command = _command(plan, key, job_file)
     attempt = _next_attempt(work)
+    child = _start_warm(plan, key, job_file, lock) or _start_cold(plan, key, job_file, lock)
     with attempt.open("wb") as copy:
-        code = _tee(command, _environment(plan), copy, lock)
+        code = _tee(child, copy)
     if code != 0:
         raise _failure(key, code, work, attempt)
+    if isinstance(child, WarmChild):
+        return child.usage
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "cpu_seconds": round(children.ru_utime + children.ru_stime, 3),
         "peak_mb": children.ru_maxrss // 1024,
     }
+
+
+def _start_warm(plan: FrozenPlan, key: str, job_file: Path, lock: int) -> WarmChild | None:
+    """A fork of the warm server, for a CPU job of our own interpreter; None: start cold."""
+    ours = plan.site.interpreter(plan.environment(key)) == (sys.executable, "")
+    if not ours or plan.stage(key) not in HEAVY or plan.config(key).get("gpus", 0):
+        return None
+    environment = plan.site.stage_environment(plan.code)
+    return start_job("pipeline.stage_process", [str(job_file)], environment, plan.code, lock)
+
+
+def _start_cold(plan: FrozenPlan, key: str, job_file: Path, lock: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        _command(plan, key, job_file),
+        env=plan.site.stage_environment(plan.code),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=(lock,),
+        preexec_fn=_begin_child if platform.system() == "Linux" else None,
+    )
 
 
 def _command(plan: FrozenPlan, key: str, job_file: Path) -> list[str]:
@@ -111,39 +136,14 @@ def _command(plan: FrozenPlan, key: str, job_file: Path) -> list[str]:
     return plan.site.command(plan.environment(key), words)
 
 
-def _environment(plan: FrozenPlan) -> dict[str, str]:
-    code = str(plan.code)
-    threads = str(plan.site.threads)
-    return {
-        **os.environ,
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "POLARS_MAX_THREADS": threads,
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONPATH": code,
-        "PYTHONUNBUFFERED": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        **plan.site.environment_variables,
-    }
-
-
 def _begin_child() -> None:
     """In the child, before it becomes the stage: end with us; a stage that minds SIGUSR1 says so itself."""
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _tee(command: list[str], environment: dict[str, str], copy: Any, lock: int) -> int:
-    """Run a command, copying its output to ours and to a file; pass signals on; return its exit code."""
-    child = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=(lock,),
-        preexec_fn=_begin_child if platform.system() == "Linux" else None,
-    )
+def _tee(child: subprocess.Popen[bytes] | WarmChild, copy: Any) -> int:
+    """Copy a child's output to ours and to a file; pass signals on; return its exit code."""
     previous = {number: signal.signal(number, lambda n, _: child.send_signal(n)) for number in PASSED_ON}
     try:
         while block := child.stdout.read1(1 << 16):

@@ -12,6 +12,16 @@ from typing import Any
 
 from pipeline.errors import StudyError
 
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""What silences bars, advice and telemetry of the Hugging Face libraries; read when they are imported."""
+
 
 @dataclass(frozen=True)
 class Job:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from pipeline import stages
 from pipeline.errors import Location, SpecErrors, suggest
+from pipeline.job import QUIET
 from pipeline.locate import read_yaml
 from pipeline.spec.problems import place_in, problems_of
 
@@ -82,6 +83,10 @@ class Site(SiteModel):
     )
     threads: int = Field(1, description="OMP_NUM_THREADS of a CPU job.", ge=1)
     environment_variables: dict[str, str] = Field({}, description="Set for every stage, e.g. HF_HOME.")
+    warm_start: bool = Field(
+        True,
+        description="Fork CPU jobs that run beside Snakemake from one process that has imported torch already.",
+    )
 
     @field_validator("stages", "local_stages")
     @classmethod
@@ -103,6 +108,19 @@ class Site(SiteModel):
             return sys.executable, ""
         python = Path(os.path.expandvars(found.python)).expanduser()
         return str(python if python.is_absolute() else Path.cwd() / python), found.setup
+
+    def stage_environment(self, code: Path) -> dict[str, str]:
+        """The environment variables of a stage's process, with the package of the plan's snapshot."""
+        threads = str(self.threads)
+        return {
+            **os.environ,
+            **QUIET,
+            **{f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")},
+            "POLARS_MAX_THREADS": threads,
+            "PYTHONPATH": str(code),
+            "PYTHONUNBUFFERED": "1",
+            **self.environment_variables,
+        }
 
     def command(self, environment: str, arguments: list[str]) -> list[str]:
         """The words of a command under an environment; the set-up line runs in a shell, nothing else does."""

@@ -26,6 +26,7 @@ from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
 from pipeline.record import NAME as RECORD
 from pipeline.site import Site, read_site
+from pipeline.warm import HEAVY, WORTHWHILE, start_server
 
 PLAN_VARIABLE = "STUDYC_PLAN"
 CODE_VARIABLE = "STUDYC_CODE"
@@ -135,11 +136,23 @@ class Workflow:
                 atexit.register(_print_counts, self._compiled)
                 return
             write_frozen(self._compiled, self.plan)
+            self._warm_up()
         except StudyError as error:
             _stop(error)
         settings = self._snakemake.dag_settings
         if settings.forceall or settings.forcerun or settings.forcetargets:
             self._done = frozenset()
+
+    def _warm_up(self) -> None:
+        """Start the server that CPU jobs are forked from, where enough of them will run beside this process."""
+        jobs = [
+            key
+            for key in self._compiled.to_run
+            if self.plan.stage(key) in HEAVY and not self._gpus(key) and not self.plan.lead(key)
+        ]
+        is_local = self._snakemake.executor_plugin.common_settings.local_exec
+        if is_local and self.site.warm_start and len(jobs) >= WORTHWHILE:
+            start_server(self.site.stage_environment(self.plan.code))
 
     def _refuse_triggers(self) -> None:
         triggers = {str(trigger) for trigger in self._snakemake.rerun_triggers}

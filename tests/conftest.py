@@ -18,6 +18,16 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """One warm server for all workflow runs of the session; its jobs are those of any `studyc run`."""
+    named = {Path(word.split("::")[0]).name for word in config.args}
+    if not hasattr(config, "workerinput") and named & {"tests", "workflow", "test_readme.py"}:
+        from pipeline.site import Site
+        from pipeline.warm import start_server
+
+        start_server(Site().stage_environment(ROOT))
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Digests of local files are remembered per test, never in the user's home."""

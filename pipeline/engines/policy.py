@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.job import QUIET
 
 
 def quiet_libraries() -> None:
     """Silence bars, advice and telemetry of the Hugging Face libraries; call before importing them."""
-    for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS", "TRL_EXPERIMENTAL_SILENCE"):
-        os.environ.setdefault(name, "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     for name in ("accelerate", "datasets", "trl", "peft", "deepspeed", "torch.distributed"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -99,10 +99,13 @@ class FrozenPlan:
 
     def waits_for(self, key: str) -> list[str]:
         """The keys that a job must not start before: its inputs, and the job that samples on its behalf."""
-        entry = self._entry(key)
-        names = [name for keys in entry[2].values() for name in keys]
-        lead = entry[4].get("lead")
+        names = [name for keys in self._entry(key)[2].values() for name in keys]
+        lead = self.lead(key)
         return [*names, lead] if lead else names
+
+    def lead(self, key: str) -> str | None:
+        """The job that samples on an artifact's behalf, if another one does."""
+        return self._entry(key)[4].get("lead")
 
     def environment(self, key: str) -> str:
         """The environment of envs/ that an artifact's stage runs under."""
