@@ -17,9 +17,9 @@ from pipeline.errors import Problem, SpecErrors
 from pipeline.fingerprint import canonical_json, digest
 from pipeline.plan.artifact import Artifact, Settled, settle
 from pipeline.plan.claims import compile_claims
-from pipeline.plan.data import is_unpinned
 from pipeline.plan.graph import Graph
 from pipeline.plan.lower import Lowered, lower_study
+from pipeline.plan.sources import is_unpinned
 from pipeline.record import NAME as RECORD
 from pipeline.report.request import CompiledClaim, Published, Request
 from pipeline.spec import read_study

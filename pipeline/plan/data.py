@@ -1,77 +1,86 @@
-"""A study's data entries → source, mix, filter and subset artifacts, each distinct one once."""
+"""A study's data entries → source, mix, filter and subset artifacts, each distinct one once.
+
+Entries that a policy of the study makes or chooses (plan/made.py) are lowered for whoever asks (`at`: a cell and
+its seed); all others once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from pipeline import benchmarks, datasets, filters, generators, stages
-from pipeline.errors import Problem, StudyError, suggest
+from pipeline import benchmarks, filters, stages
+from pipeline.errors import Problem, suggest
 from pipeline.fingerprint import Config
-from pipeline.plan.digests import folder_digest
+from pipeline.plan.judges import Judges
+from pipeline.plan.made import MODEL_FILTERS, MadeLowering, referenced
+from pipeline.plan.policies import At, Policies
 from pipeline.plan.recipes import validate_entry
-from pipeline.spec.levels import Problems, Settings, validate_settings
-from pipeline.spec.lock import UNPINNED
-from pipeline.spec.models import DataSpec, SourceSpec
+from pipeline.plan.sources import Add, Rows, SourceLowering
+from pipeline.spec.levels import Problems
+from pipeline.spec.models import DataSpec
 from pipeline.spec.study import Study
 
-Add = Callable[..., str]
-"""add(stage, config, seed, inputs, title, name) -> key."""
-
 BENCHMARK = "benchmark:"
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A dataset artifact and the most rows that it can hold, where that is known."""
-
-    key: str
-    at_most: int | None
-    name: str
-    label: str
-    """What a policy trained on it is called after: the number of rows of a subset, else the name."""
 
 
 class DataLowering:
     """Lowers data entries on demand; problems are collected."""
 
-    def __init__(self, study: Study, problems: Problems, add: Add) -> None:
+    def __init__(
+        self, study: Study, problems: Problems, add: Add, policies: Policies, judges: Judges
+    ) -> None:
         self.study = study
         self.problems = problems
         self.add = add
-        self._entries: dict[str, Rows | None] = {}
+        self.policies = policies
+        self.judges = judges
+        self.sources = SourceLowering(study, problems, add)
+        self.made = MadeLowering(study, problems, add, policies, self.entry)
+        self._entries: dict[tuple[str, At | None], Rows | None] = {}
         self._open: list[str] = []
         self._subsets: dict[tuple[Any, ...], Rows] = {}
+        self._is_own: dict[str, bool] = {}
 
-    def check_all(self) -> None:
+    def check_all(self, at: At | None) -> None:
         """Lower every entry once, so that errors show also in those that no cell uses."""
         for name in self.study.spec.data:
-            self.entry(name)
+            self.entry(name, at)
 
-    def entry(self, name: str) -> Rows | None:
+    def is_own(self, name: str) -> bool:
+        """Whether an entry needs a policy of the study, so that it depends on the cell that asks."""
+        if name not in self._is_own:
+            self._is_own[name] = False  # a circle is noted where it is lowered
+            entry = self.study.spec.data.get(name)
+            data, policies = referenced(entry) if entry is not None else ([], [])
+            self._is_own[name] = any(self.policies.is_own(policy) for policy in policies) or any(
+                self.is_own(other) for other in data
+            )
+        return self._is_own[name]
+
+    def entry(self, name: str, at: At | None = None) -> Rows | None:
         """The artifact of a data entry or of `benchmark:NAME`; None after noting what is wrong."""
-        if name not in self._entries:
-            if name.startswith(BENCHMARK):
-                self._entries[name] = self._benchmark(name.removeprefix(BENCHMARK))
-            elif name in self._open:
+        if name.startswith(BENCHMARK):
+            if (name, None) not in self._entries:
+                self._entries[(name, None)] = self.sources.benchmark(name.removeprefix(BENCHMARK))
+            return self._entries[(name, None)]
+        asked = (name, at if self.is_own(name) else None)
+        if asked not in self._entries:
+            if name in self._open:
                 loop = " → ".join([*self._open, name])
-                self.problems.add(
-                    ("data", name),
-                    f"data entries mix each other in a circle: {loop}",
-                    "Remove one of them.",
-                    key=True,
-                )
+                what = f"data entries need each other in a circle: {loop}"
+                self.problems.add(("data", name), what, "Remove one of them.", key=True)
                 return None
-            else:
-                self._open.append(name)
-                self._entries[name] = self._lower(name, self.study.spec.data[name])
-                self._open.pop()
-        return self._entries[name]
+            self._open.append(name)
+            self._entries[asked] = self._lower(name, self.study.spec.data[name], asked[1])
+            self._open.pop()
+        return self._entries[asked]
 
-    def subset(self, name: str, rows: int | None, seed_shift: int, where: Any) -> Rows | None:
+    def subset(
+        self, name: str, rows: int | None, seed_shift: int, where: Any, at: At | None = None
+    ) -> Rows | None:
         """The first `rows` of an entry in its seeded order; all of them when None."""
-        whole = self.entry(name)
+        whole = self.entry(name, at)
         if whole is None or rows is None:
             return whole
         seed = self._seed_of(name) + seed_shift
@@ -92,12 +101,18 @@ class DataLowering:
     def _is_filtered(self, name: str) -> bool:
         return name in self.study.spec.data and bool(self.study.spec.data[name].filters)
 
-    def _lower(self, name: str, entry: DataSpec) -> Rows | None:
-        rows = self._source(name, entry.source) if entry.source is not None else self._mix(name, entry)
+    def _lower(self, name: str, entry: DataSpec, at: At | None) -> Rows | None:
+        if entry.source is not None:
+            rows = self.sources.source(name, entry.source)
+        elif entry.mix is not None:
+            rows = self._mix(name, entry, at)
+        else:
+            made = self.made.lower(name, entry, at)
+            rows = None if made is None else Rows(*made, name)
         if rows is None:
             return None
         if entry.filters:
-            rows = self._filter(name, entry, rows)
+            rows = self._filter(name, entry, rows, at)
         if rows is None or entry.rows is None:
             return rows
         where = self.problems.document.locate(("data", name, "rows"))
@@ -111,108 +126,7 @@ class DataLowering:
         key = self.add("subset", config, 0, {"rows": (whole.key,)}, f"{rows} rows of {whole.name}", name)
         return Rows(key, rows, name, str(rows))
 
-    def _source(self, name: str, source: SourceSpec) -> Rows | None:
-        path = ("data", name, "source")
-        if source.dataset is not None:
-            return self._catalogued(datasets, "data set", source.dataset, source, path)
-        if source.benchmark is not None:
-            return self._catalogued(benchmarks, "benchmark", source.benchmark, source, path)
-        values: dict[str, Any] = {}
-        rows, slug = None, name
-        if source.fields is not None:
-            values["fields"] = source.fields
-        if source.synthetic is not None:
-            values["synthetic"] = self._synthetic(source, path)
-            rows, slug = source.rows, source.synthetic
-            if values["synthetic"] is None:
-                return None
-        elif source.file is not None:
-            where = self.problems.document.locate((*path, "file"))
-            values["file"] = {"path": source.file, "digest": folder_digest(source.file, self.problems, where)}
-            if source.split is not None:
-                values["file"]["split"] = source.split
-            if source.config is not None:
-                values["file"]["config"] = source.config
-            slug = source.file.rstrip("/").rsplit("/", 1)[-1].split(".")[0]
-        else:
-            revision = self.study.lock.revision("datasets", source.hub)
-            hub = {"name": source.hub, "config": source.config, "split": source.split, "revision": revision}
-            values["hub"] = {key: value for key, value in hub.items() if value is not None}
-            slug = source.hub.rsplit("/", 1)[-1]
-        return self._add_source(values, source.local, path, rows, slug)
-
-    def _add_source(
-        self, values: dict[str, Any], local: str | None, path: tuple, rows: int | None, slug: str
-    ) -> Rows | None:
-        if local is not None:
-            values["local"] = local
-        settings = Settings(
-            values, {key: (*path, "fields" if key == "fields" else key) for key in values}, path
-        )
-        config = validate_settings(
-            stages.load("source").Config, values, settings, self.problems, label=".".join(path)
-        )
-        if config is None:
-            return None
-        return Rows(self.add("source", config, 0, {}, f"source {slug}", slug), rows, slug, slug)
-
-    def _synthetic(self, source: SourceSpec, path: tuple) -> dict[str, Any] | None:
-        locate = lambda below, key: self.problems.document.locate((*path, *below), key=key)
-        if source.synthetic not in generators.names():
-            remedy = suggest(source.synthetic, generators.names())
-            self.problems.append(
-                Problem(f"generator {source.synthetic!r} is unknown", remedy, locate(("synthetic",), False))
-            )
-            return None
-        params = validate_entry(
-            generators, "generator", source.synthetic, source.params, ("params",), locate, self.problems
-        )
-        if params is None:
-            return None
-        return {
-            "generator": source.synthetic,
-            "rows": source.rows,
-            "seed": source.seed,
-            "params": params.identity(),
-        }
-
-    def _benchmark(self, name: str) -> Rows | None:
-        return self._catalogued(benchmarks, "benchmark", name, SourceSpec(benchmark=name), ("measure",))
-
-    def _catalogued(
-        self, catalogue: Any, kind: str, name: str, source: SourceSpec, path: tuple
-    ) -> Rows | None:
-        try:
-            entry = catalogue.get(name)
-            origin = entry.origin(source.config)
-        except StudyError as error:
-            self.problems.add(
-                (*path, "dataset" if kind == "data set" else "benchmark"),
-                f"{kind}: {error.what}",
-                error.remedy,
-            )
-            return None
-        hub = origin.hub.name if origin.hub is not None else None
-        fields = self._fields(source, path)
-        config = stages.load("source").from_catalogue(
-            "dataset" if kind == "data set" else "benchmark",
-            name,
-            config=source.config,
-            revision=self.study.lock.revision("datasets", hub) if hub else None,
-            local=source.local,
-            fields=fields,
-        )
-        return Rows(self.add("source", config, 0, {}, f"source {name}", name), origin.rows, name, name)
-
-    def _fields(self, source: SourceSpec, path: tuple) -> Any:
-        """The field map that a source gives itself, validated where it stands."""
-        if source.fields is None:
-            return None
-        place = (*path, "fields")
-        settings = Settings(source.fields, {key: (*place, key) for key in source.fields}, place)
-        return validate_settings(datasets.FieldMap, source.fields, settings, self.problems, label="fields")
-
-    def _mix(self, name: str, entry: DataSpec) -> Rows | None:
+    def _mix(self, name: str, entry: DataSpec, at: At | None) -> Rows | None:
         parts, total = [], 0
         for i, part in enumerate(entry.mix):
             if part.data not in self.study.spec.data:
@@ -222,7 +136,7 @@ class DataLowering:
                         ("data", name, "mix", i, "data"), f"data {part.data!r} is unknown", remedy
                     )
                 return None
-            rows = self.entry(part.data)
+            rows = self.entry(part.data, at)
             if rows is None:
                 return None
             where = self.problems.document.locate(("data", name, "mix", i, "rows"))
@@ -239,58 +153,71 @@ class DataLowering:
             name,
         )
 
-    def _filter(self, name: str, entry: DataSpec, rows: Rows) -> Rows | None:
-        document = self.problems.document
-        steps, against, is_fine = [], [], True
+    def _filter(self, name: str, entry: DataSpec, rows: Rows, at: At | None) -> Rows | None:
+        """The rows that all filters keep: one artifact per run of plain filters, others for those with a model."""
+        steps: list[dict[str, Any]] = []
+        against: list[str] = []
+        is_fine = True
+        kept: Rows | None = rows
         for i, raw in enumerate(entry.filters):
-            filter_name, params = (
-                (raw, {}) if isinstance(raw, str) else (next(iter(raw), ""), next(iter(raw.values()), None))
-            )
             if isinstance(raw, dict) and len(raw) != 1:
-                document_path = ("data", name, "filters", i)
-                self.problems.add(
-                    document_path,
-                    "a filter is one name with its parameters",
-                    "Write one list item per filter.",
-                )
+                what = "a filter is one name with its parameters"
+                self.problems.add(("data", name, "filters", i), what, "Write one list item per filter.")
                 is_fine = False
                 continue
-            options = (
-                filters.read_short_form(filter_name, params)
-                if filter_name in filters.names()
-                else params or {}
-            )
-            path = (
-                ("data", name, "filters", i)
-                if isinstance(raw, str)
-                else ("data", name, "filters", i, filter_name)
-            )
-            locate = lambda below, key, path=path: document.locate((*path, *below), key=key)
-            settled = validate_entry(filters, "filter", filter_name, options, (), locate, self.problems)
-            if settled is None:
-                is_fine = False
+            filter_name, params = (raw, {}) if isinstance(raw, str) else next(iter(raw.items()))
+            path = ("data", name, "filters", i, *(() if isinstance(raw, str) else (filter_name,)))
+            if filter_name in MODEL_FILTERS:
+                kept = self._flush(name, entry, kept, steps, against)
+                if kept is not None:
+                    kept = self.made.filter(filter_name, params, path, name, kept, at, self.judges)
+                steps, against, is_fine = [], [], is_fine and kept is not None
+                kept = kept or rows
                 continue
-            keys = self._against(name, settled, (*path, "against"))
-            is_fine = is_fine and keys is not None
+            settled, keys = self._step(name, filter_name, params, path, at)
+            is_fine = is_fine and settled is not None and keys is not None
             against += keys or []
-            steps.append({"name": filter_name, "params": settled.identity()})
-        if not is_fine:
-            return None
+            if settled is not None:
+                steps.append({"name": filter_name, "params": settled.identity()})
+        return self._flush(name, entry, kept, steps, against) if is_fine else None
+
+    def _flush(
+        self, name: str, entry: DataSpec, rows: Rows | None, steps: list[dict[str, Any]], against: list[str]
+    ) -> Rows | None:
+        """The artifact of the filters collected so far; the rows as they are without any."""
+        if rows is None or not steps:
+            return rows
         config = stages.load("filter").Config.model_validate({"filters": tuple(steps), "seed": entry.seed})
         inputs: Mapping[str, tuple[str, ...]] = {
             "rows": (rows.key,),
             **({"against": tuple(dict.fromkeys(against))} if against else {}),
         }
-        key = self.add("filter", config, 0, inputs, f"filter {name}", f"{rows.name}-filtered")
-        return Rows(key, rows.at_most, f"{rows.name}-filtered", rows.name)
+        slug = rows.name if rows.name.endswith("-filtered") else f"{rows.name}-filtered"
+        key = self.add("filter", config, 0, inputs, f"filter {name}", slug)
+        return Rows(key, rows.at_most, slug, rows.label)
 
-    def _against(self, name: str, params: Config, path: tuple) -> list[str] | None:
+    def _step(
+        self, name: str, filter_name: str, params: Any, path: tuple, at: At | None
+    ) -> tuple[Config | None, list[str] | None]:
+        """A catalogue filter's validated parameters and the data sets that it compares with."""
+        options = (
+            filters.read_short_form(filter_name, params) if filter_name in filters.names() else params or {}
+        )
+        locate = lambda below, key: self.problems.document.locate((*path, *below), key=key)
+        settled = validate_entry(
+            filters, "filter", filter_name, options, (), locate, self.problems, also_known=MODEL_FILTERS
+        )
+        if settled is None:
+            return None, []
+        return settled, self._against(name, settled, (*path, "against"), at)
+
+    def _against(self, name: str, params: Config, path: tuple, at: At | None) -> list[str] | None:
         """The dataset keys of a filter's `against`: benchmarks or data entries by name."""
         wanted = getattr(params, "against", ())
         keys = []
         for i, other in enumerate(wanted):
             if other in self.study.spec.data:
-                rows = self.entry(other)
+                rows = self.entry(other, at)
             elif other in benchmarks.names():
                 rows = self.entry(f"{BENCHMARK}{other}")
             else:
@@ -303,11 +230,3 @@ class DataLowering:
                 return None
             keys.append(rows.key)
         return keys
-
-
-def is_unpinned(config: Config) -> tuple[str, str] | None:
-    """(kind, name) of the hub name that a source or base configuration leaves unpinned, if it does."""
-    hub = getattr(config, "hub", None)
-    if hub is None or hub.revision not in (None, UNPINNED):
-        return None
-    return ("models" if "tiny" in type(config).model_fields else "datasets", hub.name)

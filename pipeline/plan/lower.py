@@ -15,9 +15,11 @@ from pipeline.design import Cell, expand_cells
 from pipeline.errors import Location
 from pipeline.fingerprint import Config
 from pipeline.plan.artifact import Artifact
-from pipeline.plan.data import DataLowering, Rows
+from pipeline.plan.data import DataLowering
 from pipeline.plan.graph import Graph
+from pipeline.plan.policies import At, Policies
 from pipeline.plan.recipes import Recipe, Recipes, validate_entry
+from pipeline.plan.sources import Rows
 from pipeline.report.request import DataNode, Run, Unit
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
@@ -67,14 +69,19 @@ class _Lowering:
         self.graph = graph
         self.problems = problems
         self.recipes = Recipes(study, problems)
-        self.data = DataLowering(study, problems, self._add_data)
+        self.policies = Policies(study, problems)
+        self.policies.base = self._base
+        self.policies.own = self._own_policy
+        self.judges = Judges(study, problems, lambda name, path: self.policies.key(name, None, path))
+        self.data = DataLowering(study, problems, self._add_data, self.policies, self.judges)
         self.result = Lowered(study, expand_cells(study, problems))
         self._nodes: dict[str, DataNode] = {}
         self._steps: dict[str, tuple[int, ...]] = {}
         self._checkpoint_configs: dict[tuple[int, int], Config] = {}
 
     def lower(self) -> Lowered:
-        self.data.check_all()
+        self.policies.check_all()
+        self.data.check_all(At(self.result.cells[0], 0, 0) if self.result.cells else None)
         self._check_levels()
         analyses = self._analyses()
         vary = self.study.spec.replicates.vary
@@ -82,14 +89,12 @@ class _Lowering:
             cell_dict = cell.as_dict()
             chain, measures = self._chain(cell), None
             for replicate, seed in enumerate(self.study.spec.replicates.seeds):
-                train_seed = seed if "train" in vary else 0
                 shift = SUBSET_SHIFT * seed if "subset" in vary else 0
-                final = (
-                    None if chain is None else self._policy(chain, cell_dict, replicate, train_seed, shift)
-                )
+                at = At(cell, replicate, seed if "train" in vary else 0, shift)
+                final = None if chain is None else self._policy(chain, at, cell_dict)
                 if final is None:
                     continue
-                measures = self._measures(cell) if measures is None else measures
+                measures = self._measures(cell, at) if measures is None else measures
                 for step, policy in (*self._checkpoints(final, chain), (None, final)):
                     own_seed = seed if "sample" in vary else 0
                     self._measure(cell, cell_dict, replicate, own_seed, step, policy, measures, analyses)
@@ -159,8 +164,13 @@ class _Lowering:
                 found.append((name, config))
         return found
 
-    def _chain(self, cell: Cell) -> _Chain | None:
-        """What a cell trains, the same for all its replicates; None where its base model is broken."""
+    def _own_policy(self, at: At, trainings: frozenset[str]) -> str | None:
+        """The policy of a cell after these trainings only, for data that it makes."""
+        chain = self._chain(at.cell, only=trainings)
+        return None if chain is None else self._policy(chain, at)
+
+    def _chain(self, cell: Cell, only: frozenset[str] | None = None) -> _Chain | None:
+        """What a cell trains (`only` these factors), the same for all its replicates; None without a base model."""
         factors = self.study.chain
         if not factors:
             return None
@@ -171,7 +181,7 @@ class _Lowering:
         steps = []
         for position, factor in enumerate(factors[1:], start=2):
             level = self.study.factors[factor].levels[cell.level(factor)]
-            if not level.is_skipped:
+            if not level.is_skipped and (only is None or factor in only):
                 title = " ".join(f"{f}={cell.level(f)}" for f in factors[:position])
                 where = (
                     None
@@ -181,20 +191,24 @@ class _Lowering:
                 steps.append(_Step(self.recipes.training(factor, cell), title, where))
         return _Chain(base, tuple(steps))
 
-    def _policy(
-        self, chain: _Chain, cell_dict: Mapping[str, str], replicate: int, seed: int, shift: int
-    ) -> str | None:
-        """The key of a replicate's final policy, training stage by training stage; None where a level is broken."""
+    def _policy(self, chain: _Chain, at: At, cell_dict: Mapping[str, str] | None = None) -> str | None:
+        """The key of a replicate's final policy, training stage by training stage; None where a level is broken.
+
+        `cell_dict` names the cell whose runs these are; without it they are only needed on the way to data.
+        """
         key = chain.base
         for step in chain.steps:
             recipe = step.recipe
             rows = None
             if recipe is not None and recipe.data is not None:
-                rows = self.data.subset(recipe.data, recipe.rows, shift, step.where)
+                rows = self.data.subset(recipe.data, recipe.rows, at.shift, step.where, at)
             if recipe is None or rows is None:
                 return None
-            key = self._train(recipe, key, rows, seed, f"{step.title} · seed {seed}")
-            self.result.runs.append(Run(cell=cell_dict, replicate=replicate, stage=recipe.stage, key=key))
+            key = self._train(recipe, key, rows, at.seed, f"{step.title} · seed {at.seed}")
+            if cell_dict is not None:
+                self.result.runs.append(
+                    Run(cell=cell_dict, replicate=at.replicate, stage=recipe.stage, key=key)
+                )
         return key
 
     def _base(self, recipe: Recipe, title: str) -> str | None:
@@ -259,14 +273,14 @@ class _Lowering:
             )
         return found
 
-    def _measures(self, cell: Cell) -> list[tuple[str, Recipe, Rows]]:
+    def _measures(self, cell: Cell, at: At) -> list[tuple[str, Recipe, Rows]]:
         """The measures of a cell with their protocols and problems, the same for all its policies."""
         found = []
         for measure, settings in self.study.measures.items():
             recipe = self.recipes.measure(measure, cell)
             if recipe is not None:
                 where = settings.locator(self.problems.document)(("rows",), False)
-                rows = self.data.subset(recipe.data, recipe.rows, 0, where)
+                rows = self.data.subset(recipe.data, recipe.rows, 0, where, at)
                 if rows is not None:
                     found.append((measure, recipe, rows))
         return found

@@ -275,6 +275,7 @@ def validate_entry(
     path: PathTuple,
     locate: Any,
     problems: Problems,
+    also_known: tuple[str, ...] = (),
 ) -> Config | None:
     """Validate a catalogue entry's parameters where they stand in a file; None after noting the problems."""
     from pydantic import ValidationError
@@ -284,7 +285,11 @@ def validate_entry(
 
     if name not in catalogue.names():
         problems.append(
-            Problem(f"{kind} {name!r} is unknown", suggest(name, catalogue.names()), locate(path, True))
+            Problem(
+                f"{kind} {name!r} is unknown",
+                suggest(name, [*catalogue.names(), *also_known]),
+                locate(path, True),
+            )
         )
         return None
     try:

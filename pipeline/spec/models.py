@@ -117,12 +117,32 @@ class MixPart(Model):
     rows: int | None = Field(None, description="Rows taken; all when absent.", ge=1)
 
 
+MADE = ("sampled", "rejection", "dialogue", "compressed")
+"""Kinds of rows that a model makes (plan/made.py)."""
+
+
 class DataSpec(Model):
-    """A named set of rows: a source or a mixture, filters in order, and a cut."""
+    """A named set of rows: from a source, a mixture or a model, filters in order, and a cut."""
 
     source: SourceSpec | None = Field(None, description="Where the rows come from.")
     mix: tuple[MixPart, ...] | None = Field(
         None, description="Other data entries, with their shares.", min_length=1
+    )
+    sampled: Mapping_ | None = Field(
+        None,
+        description="Correct responses of a policy: {problems, policy, samples, …, per_problem, marker}.",
+    )
+    rejection: Mapping_ | None = Field(
+        None,
+        description="Rejection sampling in rounds that go on with the unsolved: {problems, policy, rounds, …}.",
+    )
+    dialogue: Mapping_ | None = Field(
+        None,
+        description="Self-correction dialogues as long chains: {problems, policy, …, keep_classes, balance}.",
+    )
+    compressed: Mapping_ | None = Field(
+        None,
+        description="Solutions of another entry, compressed (TokenSkip): {data, compressor, keep_rates, …}.",
     )
     filters: tuple[str | dict[str, Any], ...] = Field(
         (), description="Filters in order: NAME or {NAME: parameters}."
@@ -131,10 +151,19 @@ class DataSpec(Model):
     seed: int = Field(0, description="Seed of the order in which subsets are nested.", ge=0)
 
     @model_validator(mode="after")
-    def _source_or_mix(self) -> DataSpec:
-        if (self.source is None) == (self.mix is None):
-            raise ValueError("a data entry needs either source or mix")
+    def _one_origin(self) -> DataSpec:
+        kinds = ("source", "mix", *MADE)
+        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"a data entry needs exactly one of {', '.join(kinds)}; got {', '.join(given) or 'none'}\nKeep one of them."
+            )
         return self
+
+    @property
+    def made_by(self) -> str | None:
+        """How a model makes these rows, if one does."""
+        return next((kind for kind in MADE if getattr(self, kind) is not None), None)
 
 
 Selector = dict[str, str | int | float | tuple[str | int | float, ...] | None]
@@ -204,6 +233,11 @@ class Spec(Model):
     cites: tuple[str, ...] = Field((), description="Papers that the study follows, e.g. arXiv:2506.07712.")
     replicates: Replicates = Field(Replicates(), description="A number, or {seeds: […], vary: […]}.")
     data: dict[Name, DataSpec] = Field({}, description="Named sets of rows.")
+    policies: dict[Name, str | Mapping_] = Field(
+        {},
+        description="Models that make data or judge: a hub name, {path: FOLDER}, {tiny: …}, or {of: {factor: level}}, "
+        "the study's own policy in a cell with these levels and no later training.",
+    )
     recipes: dict[Name, Mapping_] = Field(
         {}, description="Settings that levels and measures inherit with `inherits: NAME`."
     )
