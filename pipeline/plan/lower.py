@@ -12,12 +12,15 @@ from typing import Any
 
 from pipeline import stages
 from pipeline.design import Cell, expand_cells
-from pipeline.errors import Location
+from pipeline.errors import Location, suggest
 from pipeline.fingerprint import Config
+from pipeline.locate import PathTuple
+from pipeline.plan.analyses import Analysis, add_measures, read_analyses
 from pipeline.plan.artifact import Artifact
 from pipeline.plan.data import DataLowering, Rows
 from pipeline.plan.graph import Graph
-from pipeline.plan.recipes import Recipe, Recipes, validate_entry
+from pipeline.plan.judges import Judges
+from pipeline.plan.recipes import Recipe, Recipes
 from pipeline.report.request import DataNode, Run, Unit
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
@@ -76,7 +79,9 @@ class _Lowering:
     def lower(self) -> Lowered:
         self.data.check_all()
         self._check_levels()
-        analyses = self._analyses()
+        judges = Judges(self.study, self.problems, self._policy_key)
+        judges.check_all()
+        analyses = read_analyses(self.study, judges, self.problems)
         vary = self.study.spec.replicates.vary
         for cell in self.result.cells:
             cell_dict = cell.as_dict()
@@ -139,25 +144,17 @@ class _Lowering:
                     key=True,
                 )
 
-    def _analyses(self) -> list[tuple[str, Config]]:
-        from pipeline import analyses
-
-        found = []
-        for i, raw in enumerate(self.study.spec.analyses):
-            name, params = (
-                (raw, {})
-                if isinstance(raw, str)
-                else (next(iter(raw), ""), next(iter(raw.values()), None) or {})
-            )
-            path = ("analyses", i) if isinstance(raw, str) else ("analyses", i, name)
-            locate = lambda below, key, path=path: self.problems.document.locate((*path, *below), key=key)
-            settled = validate_entry(analyses, "analysis", name, params, (), locate, self.problems)
-            if settled is not None:
-                config = stages.load("analyse").Config.model_validate(
-                    {"analysis": name, "params": settled.identity()}
-                )
-                found.append((name, config))
-        return found
+    def _policy_key(self, name: str, path: PathTuple) -> str | None:
+        """The key of the policy that a judge names: a level of the model factor, as it is before any training."""
+        factor = next((f for f in self.study.factors.values() if f.kind == "model"), None)
+        levels = factor.levels if factor is not None else {}
+        cell = next((c for c in self.result.cells if name in levels and c.level(factor.name) == name), None)
+        if cell is None:
+            what = f"policy {name!r} is unknown" if name not in levels else f"no cell uses model {name!r}"
+            self.problems.add(path, what, suggest(name, levels))
+            return None
+        recipe = self.recipes.model(factor.name, cell)
+        return None if recipe is None else self._base(recipe, f"{factor.name}={name}")
 
     def _chain(self, cell: Cell) -> _Chain | None:
         """What a cell trains, the same for all its replicates; None where its base model is broken."""
@@ -280,7 +277,7 @@ class _Lowering:
         step: int | None,
         policy: str,
         measures: list[tuple[str, Recipe, Rows]],
-        analyses: list[tuple[str, Config]],
+        analyses: list[Analysis],
     ) -> None:
         add, score = self.graph.add, self.study.spec.score
         where = self.graph.artifacts[policy].title.split(" · seed")[0] + (f" step {step}" if step else "")
@@ -293,10 +290,7 @@ class _Lowering:
                 "sample", recipe.config, own_seed, {"policy": (policy,), "problems": (rows.key,)}, title, name
             )
             scores = add("score", score, 0, {"completions": (completions,)}, title, name)
-            measured = {
-                a: add("analyse", config, 0, {"completions": (completions,)}, f"{title} · {a}", f"{name}-{a}")
-                for a, config in analyses
-            }
+            measured = add_measures(self.graph, analyses, completions, policy, title, name)
             unit = Unit(
                 cell=cell_dict, replicate=replicate, seed=own_seed, measure=measure, policy=policy,
                 completions=completions, scores=scores, analyses=measured, step=step,

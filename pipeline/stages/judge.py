@@ -108,8 +108,8 @@ class JudgeConfig(BaseConfig):
                 )
         elif given:
             raise ValueError(
-                f"{', '.join(given)} belong to engine openai; {self.engine} loads a policy\n"
-                "Remove them, or write engine: openai."
+                f"engine {self.engine} takes no {' and no '.join(given)}: it loads a policy\n"
+                "Remove what belongs to an endpoint, or write engine: openai."
             )
         return self
 
