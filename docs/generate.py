@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline import analyses, benchmarks, datasets, filters, generators, rewards, stages
+from pipeline import analyses, benchmarks, datasets, filters, generators, judges, rewards, stages
 from pipeline.cli import EXIT_CODES, build_parser
 from pipeline.site import Site
 from pipeline.spec.models import Spec
@@ -135,6 +135,7 @@ def _catalogues() -> str:
         "Filters": filters,
         "Generators": generators,
         "Analyses": analyses,
+        "Judges": judges,
     }
     lines = ["# Catalogues", ""]
     for title, catalogue in parts.items():

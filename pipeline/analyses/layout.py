@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.analyses._thinking import find_thinking
 from pipeline.fingerprint import Config
 from pipeline.grading import find_box
 
@@ -24,7 +25,7 @@ class Params(Config):
 
 def measure(responses: Sequence[str], params: Params) -> dict[str, list[float] | list[bool]]:
     """Box and thinking of each response."""
-    thoughts = [_thinking(text) for text in responses]
+    thoughts = [find_thinking(text) for text in responses]
     return {
         "boxed": [find_box(text) is not None for text in responses],
         "boxes": [float(text.count(r"\boxed{")) for text in responses],
@@ -33,8 +34,3 @@ def measure(responses: Sequence[str], params: Params) -> dict[str, list[float] |
             len(t) / len(text) if t else 0.0 for t, text in zip(thoughts, responses, strict=True)
         ],
     }
-
-
-def _thinking(text: str) -> str:
-    before, tag, _ = text.partition("</think>")
-    return before.removeprefix("<think>") if tag else ""

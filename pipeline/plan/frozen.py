@@ -201,7 +201,8 @@ def read_frozen(path: Path) -> FrozenPlan:
 
 def _config_entry(settled: Any) -> dict[str, Any]:
     config = settled.config.model_dump(mode="json")
-    engine = config.get("engine") if settled.stage == "sample" else config.get("rollout_engine")
+    samples = settled.stage in ("sample", "judge")
+    engine = config.get("engine" if samples else "rollout_engine")
     return {
         "stage": settled.stage,
         "version": settled.version,

@@ -14,11 +14,13 @@ from pipeline import stages
 from pipeline.design import Cell, expand_cells
 from pipeline.errors import Location
 from pipeline.fingerprint import Config
+from pipeline.plan.analyses import Analysis, add_measures, read_analyses
 from pipeline.plan.artifact import Artifact
 from pipeline.plan.data import DataLowering
 from pipeline.plan.graph import Graph
+from pipeline.plan.judges import Judges
 from pipeline.plan.policies import At, Policies
-from pipeline.plan.recipes import Recipe, Recipes, validate_entry
+from pipeline.plan.recipes import Recipe, Recipes
 from pipeline.plan.sources import Rows
 from pipeline.report.request import DataNode, Run, Unit
 from pipeline.spec.levels import Problems
@@ -81,9 +83,10 @@ class _Lowering:
 
     def lower(self) -> Lowered:
         self.policies.check_all()
+        self.judges.check_all()
         self.data.check_all(At(self.result.cells[0], 0, 0) if self.result.cells else None)
         self._check_levels()
-        analyses = self._analyses()
+        analyses = read_analyses(self.study, self.judges, self.problems)
         vary = self.study.spec.replicates.vary
         for cell in self.result.cells:
             cell_dict = cell.as_dict()
@@ -143,26 +146,6 @@ class _Lowering:
                     "Use ${" + factor.name + "} where it should matter, or name it in `chain` if it trains.",
                     key=True,
                 )
-
-    def _analyses(self) -> list[tuple[str, Config]]:
-        from pipeline import analyses
-
-        found = []
-        for i, raw in enumerate(self.study.spec.analyses):
-            name, params = (
-                (raw, {})
-                if isinstance(raw, str)
-                else (next(iter(raw), ""), next(iter(raw.values()), None) or {})
-            )
-            path = ("analyses", i) if isinstance(raw, str) else ("analyses", i, name)
-            locate = lambda below, key, path=path: self.problems.document.locate((*path, *below), key=key)
-            settled = validate_entry(analyses, "analysis", name, params, (), locate, self.problems)
-            if settled is not None:
-                config = stages.load("analyse").Config.model_validate(
-                    {"analysis": name, "params": settled.identity()}
-                )
-                found.append((name, config))
-        return found
 
     def _own_policy(self, at: At, trainings: frozenset[str]) -> str | None:
         """The policy of a cell after these trainings only, for data that it makes."""
@@ -294,7 +277,7 @@ class _Lowering:
         step: int | None,
         policy: str,
         measures: list[tuple[str, Recipe, Rows]],
-        analyses: list[tuple[str, Config]],
+        analyses: list[Analysis],
     ) -> None:
         add, score = self.graph.add, self.study.spec.score
         where = self.graph.artifacts[policy].title.split(" · seed")[0] + (f" step {step}" if step else "")
@@ -307,10 +290,7 @@ class _Lowering:
                 "sample", recipe.config, own_seed, {"policy": (policy,), "problems": (rows.key,)}, title, name
             )
             scores = add("score", score, 0, {"completions": (completions,)}, title, name)
-            measured = {
-                a: add("analyse", config, 0, {"completions": (completions,)}, f"{title} · {a}", f"{name}-{a}")
-                for a, config in analyses
-            }
+            measured = add_measures(self.graph, analyses, completions, policy, title, name)
             unit = Unit(
                 cell=cell_dict, replicate=replicate, seed=own_seed, measure=measure, policy=policy,
                 completions=completions, scores=scores, analyses=measured, step=step,

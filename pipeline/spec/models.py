@@ -259,6 +259,12 @@ class Spec(Model):
         description="Measures: benchmark or data × sampling protocol.", min_length=1
     )
     score: ScoreConfig = Field(ScoreConfig(), description="How responses are graded.")
-    analyses: tuple[str | dict[str, Any], ...] = Field((), description="Text analyses of the responses.")
+    judges: dict[Name, Mapping_] = Field(
+        {},
+        description="Models that label texts: settings of stage judge, and for a local engine the policy that answers.",
+    )
+    analyses: tuple[str | dict[str, Any], ...] = Field(
+        (), description="Text analyses of the responses: NAME, or {NAME: parameters}; some name a judge."
+    )
     claims: dict[Name, ClaimSpec] = Field({}, description="Statements that the data decide.")
     published: tuple[PublishedSpec, ...] = Field((), description="The paper's numbers, shown beside ours.")

@@ -71,7 +71,7 @@ def _problem_of(
     also_known: tuple[str, ...],
 ) -> Problem:
     kind, value = item["type"], item.get("input")
-    dotted = where_known + ".".join(str(part) for part in path)
+    dotted = where_known + ".".join(str(part) for part in path) if path else where_known.rstrip(".: ")
     if kind == "extra_forbidden":
         fields = _fields_at(model, path[:-1])
         known = [*fields, *(also_known if len(path) == 1 else ())]

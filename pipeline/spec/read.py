@@ -16,7 +16,7 @@ from pipeline.spec.problems import place_in, problems_of
 from pipeline.spec.study import TRAINED_BY, Factor, Level, Study
 
 DEFAULT_CHAIN = ("model", "sft", "rl")
-_PARTS = ("data", "policies", "claims", "measure", "recipes", "factors", "published", "cells")
+_PARTS = ("data", "policies", "judges", "claims", "measure", "recipes", "factors", "published", "cells")
 
 
 def read_study(path: Path, *, shown: str | None = None) -> tuple[Study, Problems]:

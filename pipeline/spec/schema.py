@@ -1,7 +1,7 @@
 """specs/schema.json: the JSON schema of study files, generated from the models for editors.
 
 Levels and measures are described by the stages' own models, with nothing required (inheritance may supply
-it); rewards, filters, analyses and generators are listed from their catalogues with their parameters.
+it); rewards, filters, analyses, judges and generators are listed from their catalogues with their parameters.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipeline import analyses, benchmarks, datasets, filters, generators, rewards, stages
+from pipeline import analyses, benchmarks, datasets, filters, generators, judges, rewards, stages
 from pipeline.fingerprint import Config
 from pipeline.spec.models import Spec
 
@@ -40,6 +40,13 @@ def schema() -> dict[str, Any]:
     properties["factors"]["additionalProperties"] = levels
     definitions["DataSpec"]["properties"]["filters"]["items"] = _entries(filters, defined)
     properties["analyses"]["items"] = _entries(analyses, defined)
+    named = properties["analyses"]["items"]["anyOf"][1]["properties"]
+    for name in filter(analyses.needs_judge, analyses.names()):
+        named[name]["properties"]["judge"] = {
+            "type": "string",
+            "description": "Name of an entry of `judges`.",
+        }
+    properties["judges"]["additionalProperties"] = _judge(defined)
     source = definitions["SourceSpec"]["properties"]
     source["synthetic"] = {
         "enum": list(generators.names()),
@@ -121,6 +128,14 @@ def _model(defined: dict[str, Any]) -> dict[str, Any]:
             {"type": "object", "properties": properties, "additionalProperties": False},
         ]
     }
+
+
+def _judge(defined: dict[str, Any]) -> dict[str, Any]:
+    """A judge of a study: the stage's settings, and the policy of a local engine."""
+    own = _inline(stages.load("judge").Config, defined)
+    own["properties"]["judge"] = {"enum": list(judges.names())}
+    own["properties"]["policy"] = {"type": "string", "description": "Policy that answers (local engines)."}
+    return own
 
 
 def _by_name(catalogue: Any, defined: dict[str, Any], text: str, *, weight: bool = False) -> dict[str, Any]:

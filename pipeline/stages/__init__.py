@@ -19,6 +19,7 @@ NAMES = (
     "checkpoint",
     "sample",
     "score",
+    "judge",
     "analyse",
     "report",
 )

@@ -34,7 +34,7 @@ Config = AnalyseConfig
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Measure input `completions`; leaves measures.parquet."""
+    """Measure input `completions`, with `verdicts` or `policy` where it needs them; leaves measures.parquet."""
     from pipeline.engines.measuring import measure
 
     return measure(job)

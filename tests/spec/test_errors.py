@@ -89,6 +89,33 @@ CASES = {
             "{dataset: gsm8k, benchmark: gsm8k}",
         ),
     ),
+    "judges": edited(
+        (
+            "[reflection_keywords]\n",
+            "[{reflection: {judge: gpt}}, {reflection: {judge: gpt}}, {length: {judge: gpt}}]\n"
+            "judges:\n"
+            "  gpt: {judge: reflexion, engine: openai, model: m, url: http://h/v1}\n"
+            "  no_url: {judge: reflection, engine: openai, model: m}\n"
+            "  a_key_in_the_url: {judge: reflection, engine: openai, model: m, url: 'http://me:pw@h/v1'}\n"
+            "  a_key: {judge: reflection, engine: openai, model: m, url: http://h/v1, key_variable: sk-12}\n"
+            "  typing: {judge: reflection, engine: openai, model: m, url: http://h/v1, retrys: 2, parallel: '4'}\n"
+            "  both: {judge: reflection, engine: openai, model: m, url: http://h/v1, policy: tiny}\n"
+            "  nobody: {judge: reflection, engine: vllm}\n"
+            "  somebody: {judge: reflection, engine: vllm, policy: tony}\n"
+            "  mixed: {judge: reflection, engine: vllm, policy: tiny, model: m}\n"
+            "  wordy: {judge: clean_question, engine: vllm, policy: tiny, params: {words: 3}}\n"
+            "  number: 3\n",
+        ),
+    ),
+    "analyses_without_their_judge": edited(
+        (
+            "[reflection_keywords]\n",
+            "[reflection, {reflection: {judge: gtp}}, {reflection: {judge: noise}}, length, length]\n"
+            "judges:\n"
+            "  gpt: {judge: reflection, engine: openai, model: m, url: http://h/v1}\n"
+            "  noise: {judge: clean_question, engine: openai, model: m, url: http://h/v1}\n",
+        ),
+    ),
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }

@@ -1,0 +1,93 @@
+"""`analyses: [NAME, {NAME: {judge: …, parameters}}]` → configurations of stage `analyse`, and what else they read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import analyses as catalogue
+from pipeline import stages
+from pipeline.fingerprint import Config
+from pipeline.locate import PathTuple
+from pipeline.plan.graph import Graph
+from pipeline.plan.judges import Judge, Judges
+from pipeline.plan.recipes import validate_entry
+from pipeline.spec.levels import Problems
+from pipeline.spec.study import Study
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysis of a study: its configuration, its judge if it needs one, whether it counts the policy's tokens."""
+
+    name: str
+    config: Config
+    judge: Judge | None = None
+    needs_tokenizer: bool = False
+
+
+def add_measures(
+    graph: Graph, analyses: Sequence[Analysis], completions: str, policy: str, title: str, name: str
+) -> dict[str, str]:
+    """Add the analyses of one completions artifact, and the verdicts that they read; analysis → key."""
+    asked = {analysis.judge.name: analysis.judge for analysis in analyses if analysis.judge is not None}
+    verdicts = {
+        judge.name: graph.add(
+            "judge",
+            judge.config,
+            0,
+            judge.inputs("completions", completions),
+            f"{title} · judge {judge.name}",
+            f"{name}-{judge.config.judge}",
+        )
+        for judge in asked.values()
+    }
+    measured = {}
+    for analysis in analyses:
+        inputs = {
+            "completions": (completions,),
+            **({"verdicts": (verdicts[analysis.judge.name],)} if analysis.judge is not None else {}),
+            **({"policy": (policy,)} if analysis.needs_tokenizer else {}),
+        }
+        own_title, own_name = f"{title} · {analysis.name}", f"{name}-{analysis.name}"
+        measured[analysis.name] = graph.add("analyse", analysis.config, 0, inputs, own_title, own_name)
+    return measured
+
+
+def read_analyses(study: Study, judges: Judges, problems: Problems) -> list[Analysis]:
+    """The analyses of a study in order; those with problems are left out after noting them."""
+    found: list[Analysis] = []
+    named: set[str] = set()
+    for index, raw in enumerate(study.spec.analyses):
+        is_bare = isinstance(raw, str)
+        name = raw if is_bare else next(iter(raw), "")
+        params = {} if is_bare else (next(iter(raw.values()), None) or {})
+        path: PathTuple = ("analyses", index) if is_bare else ("analyses", index, name)
+        if name in named:
+            problems.add(path, f"analysis {name!r} is named twice", "Keep one of the two.", key=not is_bare)
+            continue
+        named.add(name)
+        analysis = _read(name, params, path, judges, problems)
+        if analysis is not None:
+            found.append(analysis)
+    return found
+
+
+def _read(
+    name: str, params: Mapping[str, Any], path: PathTuple, judges: Judges, problems: Problems
+) -> Analysis | None:
+    asked = catalogue.needs_judge(name) if name in catalogue.names() else None
+    words = {key: value for key, value in params.items() if not (asked and key == "judge")}
+    locate = lambda below, key: problems.document.locate((*path, *below), key=key)
+    settled = validate_entry(catalogue, "analysis", name, words, (), locate, problems)
+    judge = None
+    if asked and "judge" in params:
+        judge = judges.find(params["judge"], (*path, "judge"), kind=asked)
+    elif asked:
+        remedy = f"Write {{{name}: {{judge: NAME}}}} with a judge of the section `judges`."
+        problems.add(path, f"analysis {name!r} needs a judge {asked!r}", remedy, key=len(path) > 2)
+    if settled is None or (asked and judge is None):
+        return None
+    config = stages.load("analyse").Config.model_validate({"analysis": name, "params": settled.identity()})
+    return Analysis(name, config, judge, catalogue.needs_tokenizer(name))
