@@ -23,7 +23,7 @@ from pipeline.engines.shards import Shards, measure, write_frame
 from pipeline.errors import InputError, RefusedError, StageError
 from pipeline.job import Job
 from pipeline.record import writer_lock
-from pipeline.stages.sample import SampleConfig
+from pipeline.stages.sample import SampleConfig, SamplingConfig
 
 if TYPE_CHECKING:
     import polars
@@ -57,7 +57,7 @@ class Sampler(Protocol):
     tokenizer: Any
     context: int
 
-    def sample(self, requests: Sequence[Request], config: SampleConfig) -> Iterator[Response]:
+    def sample(self, requests: Sequence[Request], config: SamplingConfig) -> Iterator[Response]:
         """Draw every request under the protocol's temperature and nucleus mass."""
 
     def versions(self) -> dict[str, str]:
@@ -111,7 +111,7 @@ def sample_family(job: Job) -> dict[str, Any]:
 class _Loader:
     """Loads the engine at the first need, so that published work never imports torch."""
 
-    def __init__(self, policy: Path, config: SampleConfig, job: Job) -> None:
+    def __init__(self, policy: Path, config: SamplingConfig, job: Job) -> None:
         self.policy, self.config, self.job = policy, config, job
         self._sampler: Sampler | None = None
 
@@ -122,7 +122,7 @@ class _Loader:
         return self._sampler
 
 
-def load_sampler(policy: Path, config: SampleConfig, work: Path) -> Sampler:
+def load_sampler(policy: Path, config: SamplingConfig, work: Path) -> Sampler:
     """Load the engine that the protocol names; `work` is for what an engine has to write."""
     if config.engine == "vllm":
         from pipeline.engines.vllm_sampler import VllmSampler
@@ -250,7 +250,7 @@ def _read_problems(path: Path) -> polars.DataFrame:
     return problems.select("id", "problem", pl.col("answer").cast(pl.String))
 
 
-def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SampleConfig) -> list[Request]:
+def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SamplingConfig) -> list[Request]:
     """Prompts as token ids; a response is also cut where the model's context ends."""
     texts: dict[str, tuple[int, ...]] = {}
     requests = []

@@ -19,6 +19,7 @@ NAMES = (
     "checkpoint",
     "sample",
     "score",
+    "select",
     "analyse",
     "report",
 )
