@@ -20,6 +20,7 @@ NAMES = (
     "sample",
     "score",
     "select",
+    "solve",
     "analyse",
     "report",
 )
