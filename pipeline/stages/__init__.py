@@ -21,6 +21,7 @@ NAMES = (
     "score",
     "select",
     "solve",
+    "synthesise",
     "analyse",
     "report",
 )

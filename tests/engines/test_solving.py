@@ -148,7 +148,7 @@ def test_a_gold_answer_that_cannot_be_graded_stops_before_anything_is_drawn(tmp_
         solving.solve(job)
 
 
-KILLED = {"rounds": (2, 4, 16), "shard_rows": 4, "batch_size": 1}
+KILLED = {"n": 6, "rounds": (2, 4, 16), "shard_rows": 4, "batch_size": 1}
 
 
 def test_a_killed_job_resumes_after_its_last_shard(finished, guesser, tmp_path):
