@@ -21,6 +21,7 @@ NAMES = (
     "score",
     "select",
     "solve",
+    "dialogue",
     "synthesise",
     "analyse",
     "report",
