@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.engines import sampling, synthesising
+from pipeline.engines import dialogue_rows, dialogues, sampling, synthesising
 from pipeline.errors import InputError, StageError
 from pipeline.stages.synthesise import Marker, SynthesiseConfig
 
@@ -134,7 +136,7 @@ def test_nothing_right_stops_the_stage_and_broken_completions_are_refused(run_st
 
 
 @pytest.mark.parametrize(
-    "given",
+    "settings",
     [
         {"balance": 0.0},
         {"balance": -1.0},
@@ -144,6 +146,120 @@ def test_nothing_right_stops_the_stage_and_broken_completions_are_refused(run_st
         {"marker": Marker(text="x"), "per_problem": 0},
     ],
 )
-def test_settings_that_cannot_work_are_refused(given):
+def test_settings_that_cannot_work_are_refused(settings):
     with pytest.raises(ValidationError):
-        SynthesiseConfig(**given)
+        SynthesiseConfig(**settings)
+
+
+RIGHT, WRONG = r"\boxed{1}", r"\boxed{2}"
+TURNS = {
+    "RR": (RIGHT, "holds", f"again {RIGHT}", "so 1"),
+    "RW": (RIGHT, "fails", f"rather {WRONG}", "so 2"),
+    "WR": (WRONG, "fails", f"rather {RIGHT}", "so 1"),
+    "WW": (WRONG, "holds", f"again {WRONG}", "so 2"),
+}
+
+
+def write_dialogues(folder, given):
+    """Dialogues from (problem, turns, turn in which it is cut); every gold answer is 1."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, seen = [], {}
+    for problem, turns, cut_in in given:
+        sample = seen[problem] = seen.get(problem, -1) + 1
+        row = {
+            "problem_id": problem,
+            "sample_index": sample,
+            "seed": 0,
+            "problem": f"{problem}?",
+            "answer": "1",
+        }
+        for name, text in zip(dialogues.TURNS, turns, strict=True):
+            row |= {name: text, f"n_tokens_{name}": 2, f"finish_reason_{name}": "stop"}
+        rows.append(row | {"cut_in": cut_in})
+    frame = pl.DataFrame(rows, schema=dialogues.SCHEMA)
+    frame.write_parquet(folder / "dialogues.parquet")
+    return folder
+
+
+def test_dialogues_are_classed_balanced_and_flattened(run_stage, tmp_path):
+    given = [(f"p{i}", TURNS[name], None) for i, name in enumerate(["RR"] * 5 + ["WR"] * 2 + ["RW", "WW"])]
+    folder = write_dialogues(tmp_path / "d", given)
+    rows, facts = run_stage("synthesise", SynthesiseConfig(), dialogues=folder)
+    assert dict(rows.schema) == synthesising.SCHEMA
+    assert rows["class"].to_list() == ["RR", "RR", "WR", "WR"] and set(rows["origin"]) == {"dialogue"}
+    assert rows["id"].to_list()[-2:] == ["p5#dialogue-0", "p6#dialogue-0"]
+    assert rows["solution"][-1] == "\n\n".join(TURNS["WR"]) and set(rows["n_tokens"]) == {8}
+    assert facts["classes_before"] == {"RR": 5, "RW": 1, "WR": 2, "WW": 1}
+    assert facts["classes_after"] == {"RR": 2, "WR": 2}
+    assert facts["dropped"] == {
+        "more that start right than the balance takes": 3,
+        "class RW": 1,
+        "class WW": 1,
+    }
+    chosen = {
+        tuple(run_stage("synthesise", SynthesiseConfig(seed=seed), dialogues=folder)[0]["id"])
+        for seed in range(9)
+    }
+    assert len(chosen) > 3, "the seed decides which of the surplus stay"
+    everything = SynthesiseConfig(balance=False, keep_classes=("RR", "RW", "WR", "WW"))
+    assert run_stage("synthesise", everything, dialogues=folder)[1]["rows_out"] == 9
+    assert run_stage("synthesise", SynthesiseConfig(balance=2.0), dialogues=folder)[1]["classes_after"] == {
+        "RR": 4,
+        "WR": 2,
+    }
+
+
+def test_the_rules_of_dialogues_name_what_they_drop(run_stage, tmp_path):
+    boxed = (WRONG, "hm", WRONG, RIGHT)
+    given = [
+        ("a", (WRONG, "x", None, None), "assessment"),
+        ("b", (WRONG, "  ", RIGHT, "so"), None),
+        ("c", boxed, None),
+        ("d", TURNS["WR"], None),
+        ("d", TURNS["WR"], None),
+        ("e", TURNS["RR"], None),
+    ]
+    rows, facts = run_stage(
+        "synthesise", SynthesiseConfig(), dialogues=write_dialogues(tmp_path / "d", given)
+    )
+    assert facts["dropped"] == {
+        "cut in assessment": 1,
+        "empty assessment": 1,
+        "the revision repeats the first answer": 1,
+        "the same dialogue again": 1,
+    }
+    assert facts["dropped_examples"]["the same dialogue again"] == ["d#dialogue-1"]
+    assert rows["id"].to_list() == ["d#dialogue-0", "e#dialogue-0"]
+
+
+def test_the_final_answer_is_the_summarys_box_and_without_one_the_revision():
+    assert dialogue_rows.final_answer(WRONG, RIGHT) == RIGHT
+    assert dialogue_rows.final_answer(RIGHT, "so it is 2") == RIGHT
+
+
+def test_a_balance_of_one_sided_dialogues_is_refused_with_the_remedy(run_stage, tmp_path):
+    folder = write_dialogues(tmp_path / "d", [("a", TURNS["RR"], None), ("b", TURNS["RR"], None)])
+    with pytest.raises(InputError, match="none of the 2 usable dialogues starts with a wrong answer"):
+        run_stage("synthesise", SynthesiseConfig(), dialogues=folder)
+    assert run_stage("synthesise", SynthesiseConfig(balance=False), dialogues=folder)[1]["rows_out"] == 2
+    cut = write_dialogues(tmp_path / "cut", [("a", (None,) * 4, "first")])
+    with pytest.raises(StageError, match=r"no row is left of 1 \(1 × cut in first\)"):
+        run_stage("synthesise", SynthesiseConfig(), dialogues=cut)
+
+
+def test_braces_in_a_turn_stay_as_they_are():
+    config = SynthesiseConfig(template="{first} | {revised}")
+    assert config.flatten({"first": "{revised} {x}", "revised": "{first}"}) == "{revised} {x} | {first}"
+
+
+@given(
+    right=st.integers(1, 500),
+    wrong=st.integers(1, 500),
+    ratio=st.sampled_from([0.1, 0.5, 1.0, 1.5, 2.0, 3.0]),
+)
+def test_a_balance_keeps_the_ratio_and_as_much_as_it_can(right, wrong, ratio):
+    kept_right, kept_wrong = dialogue_rows.balance(right, wrong, ratio)
+    assert 1 <= kept_right <= right and 1 <= kept_wrong <= wrong
+    assert kept_right == right or kept_wrong == wrong
+    if kept_wrong > 1 and kept_right > 1:
+        assert abs(kept_right - ratio * kept_wrong) <= max(1, ratio)
