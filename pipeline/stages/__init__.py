@@ -23,6 +23,7 @@ NAMES = (
     "solve",
     "dialogue",
     "synthesise",
+    "compress",
     "analyse",
     "report",
 )
