@@ -49,9 +49,17 @@ class Config(BaseModel):
             if field.json_schema_extra["role"] == "placement":
                 continue
             value = getattr(self, name)
-            if field.is_required() or value != field.get_default(call_default_factory=True):
+            if field.is_required() or not _same_content(value, field.get_default(call_default_factory=True)):
                 payload[name] = to_plain(value, name)
         return payload
+
+
+def _same_content(value: Any, default: Any) -> bool:
+    """Whether a field is at its default; a nested configuration that differs in placement alone is."""
+    if value == default:
+        return True
+    is_nested = isinstance(value, Config) and type(value) is type(default)
+    return is_nested and value.identity() == default.identity()
 
 
 def to_plain(value: Any, where: str = "value") -> Any:

@@ -25,7 +25,7 @@ from pathlib import Path
 VARIABLE = "STUDYC_WARM"
 """Where the server listens; set for the jobs of the Snakemake process that started it."""
 
-HEAVY = frozenset({"base", "sft", "rl", "sample"})
+HEAVY = frozenset({"base", "sft", "rl", "sample", "judge", "solve", "dialogue", "compress"})
 """Stages that import torch."""
 
 READ_AT_IMPORT = (

@@ -71,3 +71,19 @@ def test_every_stage_field_says_whether_it_is_content_or_placement() -> None:
             extra = field.json_schema_extra or {}
             assert extra.get("role") in ("content", "placement"), f"{model.__name__}.{name}"
             assert field.description, f"{model.__name__}.{name} lacks a description"
+
+
+def test_a_nested_configuration_that_differs_in_placement_alone_is_left_out() -> None:
+    class Inner(Config):
+        """A nested configuration."""
+
+        rule: int = content(1, describe="Decides.")
+        workers: int = placement(1, describe="How fast.")
+
+    class Outer(Config):
+        """Holds it."""
+
+        inner: Inner = content(Inner(), describe="Nested.")
+
+    assert Outer(inner=Inner(workers=8)).identity() == {}
+    assert Outer(inner=Inner(rule=2, workers=8)).identity() == {"inner": {"rule": 2}}

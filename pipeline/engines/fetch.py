@@ -3,6 +3,7 @@
 Guaranteed: the Hub is asked for one commit only and for safetensors, JSON, text and template files only;
 model/ holds files of its own (weights of the Hub's cache, which are never rewritten, are hard-linked where
 possible), so that it survives a cleaned cache and later edits of a local folder.
+A token-classification model (the compressor of stage `compress`) needs no chat template.
 Refused: unpinned names, weights in pickle, a folder that has changed since it was planned, a policy that
 cannot be loaded.
 """
@@ -10,6 +11,7 @@ cannot be loaded.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -100,12 +102,21 @@ def _place_file(source: Path, target: Path, *, link: bool) -> int:
     return target.stat().st_size
 
 
+def is_classifier(folder: Path) -> bool:
+    """Whether a folder holds a token-classification model (a compressor), which is never prompted."""
+    try:
+        declared = json.loads((folder / "config.json").read_text()).get("architectures") or ()
+    except ValueError:
+        return False
+    return any(name.endswith("ForTokenClassification") for name in declared)
+
+
 def _check(folder: Path) -> dict[str, Any]:
     """Refuse what could not be loaded later, without loading the weights: header, config and tokenizer."""
     from safetensors import SafetensorError, safe_open
     from transformers import AutoConfig
 
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder, is_classifier=is_classifier(folder))
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         parameters = 0

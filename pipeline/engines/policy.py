@@ -67,8 +67,8 @@ def load_policy(
     return model.to(device).eval(), tokenizer
 
 
-def load_tokenizer(folder: Path, *, chat_template: bool = True) -> Any:
-    """Load only the tokenizer of a policy folder, with the checks that concern it."""
+def load_tokenizer(folder: Path, *, chat_template: bool = True, is_classifier: bool = False) -> Any:
+    """Load only the tokenizer of a policy folder, with the checks that concern it (a classifier has no EOS)."""
     quiet_libraries()
     from transformers import AutoTokenizer
 
@@ -79,6 +79,8 @@ def load_tokenizer(folder: Path, *, chat_template: bool = True) -> Any:
             f"{folder}: the tokenizer cannot be loaded: {_first_line(problem)}",
             "A policy folder needs tokenizer.json and tokenizer_config.json beside its weights.",
         ) from problem
+    if is_classifier:
+        return tokenizer
     if tokenizer.eos_token_id is None:
         raise InputError(
             f"{folder}: the tokenizer has no EOS token, so a response could never end",

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,7 +23,7 @@ from pipeline.engines.shards import Shards, measure, write_frame
 from pipeline.errors import InputError, RefusedError, StageError
 from pipeline.job import Job
 from pipeline.record import writer_lock
-from pipeline.stages.sample import SampleConfig
+from pipeline.stages.sample import SampleConfig, SamplingConfig
 
 if TYPE_CHECKING:
     import polars
@@ -57,7 +57,7 @@ class Sampler(Protocol):
     tokenizer: Any
     context: int
 
-    def sample(self, requests: Sequence[Request], config: SampleConfig) -> Iterator[Response]:
+    def sample(self, requests: Sequence[Request], config: SamplingConfig) -> Iterator[Response]:
         """Draw every request under the protocol's temperature and nucleus mass."""
 
     def versions(self) -> dict[str, str]:
@@ -95,7 +95,7 @@ def sample_family(job: Job) -> dict[str, Any]:
     left = _read_ready(job)
     if left is not None and left["made_by"] != job.key:
         return _publish(job, left["facts"])
-    loader = _Loader(job.one("policy") / "model", job.config, job)
+    loader = Loader(job.one("policy") / "model", job.config, job.work)
     if left is None:
         if target.exists():
             raise StageError(
@@ -108,21 +108,21 @@ def sample_family(job: Job) -> dict[str, Any]:
     return _publish(job, _read_ready(job)["facts"])
 
 
-class _Loader:
+class Loader:
     """Loads the engine at the first need, so that published work never imports torch."""
 
-    def __init__(self, policy: Path, config: SampleConfig, job: Job) -> None:
-        self.policy, self.config, self.job = policy, config, job
+    def __init__(self, policy: Path, config: SamplingConfig, work: Path) -> None:
+        self.policy, self.config, self.work = policy, config, work
         self._sampler: Sampler | None = None
 
     def sampler(self) -> Sampler:
         """The engine, loaded now or before."""
         if self._sampler is None:
-            self._sampler = load_sampler(self.policy, self.config, self.job.work)
+            self._sampler = load_sampler(self.policy, self.config, self.work)
         return self._sampler
 
 
-def load_sampler(policy: Path, config: SampleConfig, work: Path) -> Sampler:
+def load_sampler(policy: Path, config: SamplingConfig, work: Path) -> Sampler:
     """Load the engine that the protocol names; `work` is for what an engine has to write."""
     if config.engine == "vllm":
         from pipeline.engines.vllm_sampler import VllmSampler
@@ -146,7 +146,7 @@ def _siblings(job: Job) -> Iterator[Job]:
             )  # fmt: skip
 
 
-def _serve(sibling: Job, loader: _Loader, leader: Job) -> None:
+def _serve(sibling: Job, loader: Loader, leader: Job) -> None:
     """Make one sibling's rows; a sibling that is done, locked or unusable is left to its own job."""
     finished = ("record.json", "completions.parquet", "work/ready.json")
     try:
@@ -157,29 +157,20 @@ def _serve(sibling: Job, loader: _Loader, leader: Job) -> None:
         print(f"{sibling.key}: left to its own job: {problem.what}", file=sys.stderr)
 
 
-def _make_ready(job: Job, loader: _Loader, *, made_by: str) -> None:
+def _make_ready(job: Job, loader: Loader, *, made_by: str) -> None:
     """Sample what is missing, then leave work/ready.parquet and, last, work/ready.json."""
-    import polars as pl
-
     rows = _wanted_rows(job)
     shards = Shards(job.work, rows)
     if len(shards.done) < rows.height:
-        _sample_missing(job, loader.sampler(), rows, shards)
-    frame = (
-        pl.concat([pl.read_parquet(path) for path in shards.paths])
-        .select(pl.col("position"), *COLUMNS)
-        .unique("position", keep="first")
-        .sort("position")
-        .drop("position")
-    )
+        sample_missing(job, loader.sampler(), rows, shards)
+    frame = shards.collect().select(COLUMNS)
     facts = measure(frame, shards.seconds, shards.versions())
     write_frame(job.work / "ready.parquet", frame)
     ready = {"key": job.key, "made_by": made_by, "rows": frame.height, "facts": facts}
     scratch = job.work / f".ready-{os.getpid()}.json"
     scratch.write_text(json.dumps(ready))
     os.replace(scratch, job.work / "ready.json")
-    for path in shards.paths:
-        path.unlink(missing_ok=True)
+    shards.drop()
 
 
 def _publish(job: Job, facts: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +204,7 @@ def _wanted_rows(job: Job) -> polars.DataFrame:
     """Every row of completions.parquet before its response is known, in order."""
     import polars as pl
 
-    problems = _read_problems(job.one("problems") / "rows.parquet")
+    problems = read_problems(job.one("problems") / "rows.parquet")
     k = job.config.samples
     rows = problems.select(
         pl.col("id").alias("problem_id"),
@@ -225,7 +216,8 @@ def _wanted_rows(job: Job) -> polars.DataFrame:
     return rows.with_columns(pl.Series("seed", seeds, dtype=pl.Int64)).with_row_index("position")
 
 
-def _read_problems(path: Path) -> polars.DataFrame:
+def read_problems(path: Path) -> polars.DataFrame:
+    """id, problem and answer (null without one) of a rows.parquet, checked."""
     import polars as pl
 
     if not path.is_file():
@@ -250,7 +242,7 @@ def _read_problems(path: Path) -> polars.DataFrame:
     return problems.select("id", "problem", pl.col("answer").cast(pl.String))
 
 
-def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SampleConfig) -> list[Request]:
+def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SamplingConfig) -> list[Request]:
     """Prompts as token ids; a response is also cut where the model's context ends."""
     texts: dict[str, tuple[int, ...]] = {}
     requests = []
@@ -258,11 +250,7 @@ def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SampleConf
         "position", "problem_id", "problem", "seed"
     ).iter_rows():
         if problem not in texts:
-            messages = config.prompt.messages(problem)
-            ids = sampler.tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, return_dict=False
-            )
-            texts[problem] = tuple(ids)
+            texts[problem] = encode_chat(config.prompt.messages(problem), sampler)
         room = sampler.context - len(texts[problem])
         if room < 1:
             raise InputError(
@@ -274,12 +262,25 @@ def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SampleConf
     return requests
 
 
-def _sample_missing(job: Job, sampler: Sampler, rows: polars.DataFrame, shards: Shards) -> None:
+def encode_chat(messages: Sequence[dict[str, str]], sampler: Sampler) -> tuple[int, ...]:
+    """The token ids of a chat, up to where the next response begins."""
+    return tuple(
+        sampler.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    )
+
+
+def sample_missing(
+    job: Job,
+    sampler: Sampler,
+    rows: polars.DataFrame,
+    shards: Shards,
+    encode: Callable[[polars.DataFrame, Sampler, Any], list[Request]] = encode_requests,
+) -> None:
     """Run the engine over the rows that no shard holds, saving as they come."""
     import polars as pl
 
     missing = rows.filter(~pl.col("position").is_in(list(shards.done)))
-    requests = encode_requests(missing, sampler, job.config)
+    requests = encode(missing, sampler, job.config)
     pending: list[Response] = []
     done, started = len(shards.done), time.monotonic()
     for response in sampler.sample(requests, job.config):

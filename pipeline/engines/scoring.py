@@ -38,6 +38,9 @@ SCHEMA = {
     "finish_reason": pl.String,
 }
 _PLAIN = re.compile(r"\s+|(?<!\\)\$|\.$")
+PROBE = r"\boxed{0}"
+"""A response whose verdict says only whether the gold answer can be read."""
+
 VERDICTS = ("right", "wrong", "unparsable", "timeout", "truncated")
 
 
@@ -47,18 +50,46 @@ def score(job: Job) -> dict[str, Any]:
     source = job.one("completions") / "completions.parquet"
     rows = open_completions(source, COLUMNS)
     total = count_rows(rows, source)
-    rule = Rule(job.config.unboxed)
-    with Grader(job.config.timeout_seconds, job.config.processes, rule) as grader:
-        for start in range(0, total, PART_ROWS):
-            part = job.work / f"part-{start:09d}.parquet"
-            if not part.exists():
-                batch = rows.slice(start, PART_ROWS).collect()
-                write_parquet(_grade_batch(batch, grader, job.config, source), part)
-            job.progress(min(start + PART_ROWS, total), total, "responses")
-    parts = [job.work / f"part-{start:09d}.parquet" for start in range(0, total, PART_ROWS)]
-    scores = pl.concat([pl.read_parquet(part) for part in parts])
+    with open_grader(job.config) as grader:
+        scores = grade_in_parts(rows, total, grader, job.config, job=job, source=source)
     write_parquet(scores.select(*SCHEMA), job.folder / "scores.parquet")
     return _facts(scores, time.monotonic() - started)
+
+
+def open_grader(config: ScoreConfig) -> Grader:
+    """The grader that a scoring configuration asks for; a context manager."""
+    return Grader(config.timeout_seconds, config.processes, Rule(config.unboxed))
+
+
+def grade_in_parts(
+    rows: pl.LazyFrame,
+    total: int,
+    grader: Grader,
+    config: ScoreConfig,
+    *,
+    job: Job,
+    source: Path,
+    name: str = "part",
+) -> pl.DataFrame:
+    """One line (SCHEMA and by_text) per row of COLUMNS; finished parts are kept as work/NAME-….parquet."""
+    parts = []
+    for start in range(0, total, PART_ROWS):
+        part = job.work / f"{name}-{start:09d}.parquet"
+        if not part.exists():
+            batch = rows.slice(start, PART_ROWS).collect()
+            write_parquet(_grade_batch(batch, grader, config, source), part)
+        job.progress(min(start + PART_ROWS, total), total, "responses")
+        parts.append(part)
+    return pl.concat([pl.read_parquet(part) for part in parts])
+
+
+def refuse_unusable_gold(problems: pl.DataFrame, grader: Grader, config: ScoreConfig, source: Path) -> None:
+    """Stop before anything is sampled where a row (problem_id, answer) could not be graded."""
+    _refuse_missing_gold(problems, source)
+    verdicts: list[Verdict | None] = list(grader.grade([(PROBE, gold) for gold in problems["answer"]]))
+    if config.unreadable_gold == "compare_text":
+        verdicts = [None if v is not None and v.gold.strip() else v for v in verdicts]
+    _refuse_unreadable_gold(problems.with_columns(sample_index=pl.lit(0)), verdicts, source)
 
 
 def _grade_batch(batch: pl.DataFrame, grader: Grader, config: ScoreConfig, source: Path) -> pl.DataFrame:

@@ -37,6 +37,18 @@ class Shards:
         """The engine's packages, as of the last shard."""
         return json.loads(self.notes[-1]["versions"])
 
+    def collect(self) -> polars.DataFrame:
+        """All finished rows in the order of their positions, each once."""
+        import polars as pl
+
+        rows = pl.concat([pl.read_parquet(path) for path in self.paths])
+        return rows.unique("position", keep="first").sort("position")
+
+    def drop(self) -> None:
+        """Remove the shards; what they held has been written elsewhere."""
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+
     def save(self, responses: list[Response], sampler: Sampler, seconds: float) -> None:
         """Write one shard; `seconds` of generation go into its metadata."""
         import polars as pl

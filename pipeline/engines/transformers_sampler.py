@@ -14,13 +14,13 @@ from pipeline.engines.policy import load_policy
 from pipeline.engines.sampling import Request, Response, read_context, read_eos_token_ids
 from pipeline.engines.slots import check_architecture, decode, grouped_attention
 from pipeline.errors import InputError
-from pipeline.stages.sample import SampleConfig
+from pipeline.stages.sample import SamplingConfig
 
 
 class TransformersSampler:
     """The `transformers` engine: a model in memory, any number of calls of `sample`."""
 
-    def __init__(self, policy: Path, config: SampleConfig) -> None:
+    def __init__(self, policy: Path, config: SamplingConfig) -> None:
         if config.gpus > 1:
             raise InputError("the transformers engine samples on one GPU", "Set gpus: 1, or engine: vllm.")
         if config.gpus and not torch.cuda.is_available():
@@ -39,7 +39,7 @@ class TransformersSampler:
         return {"torch": torch.__version__, "transformers": transformers.__version__}
 
     @torch.inference_mode()
-    def sample(self, requests: Sequence[Request], config: SampleConfig) -> Iterator[Response]:
+    def sample(self, requests: Sequence[Request], config: SamplingConfig) -> Iterator[Response]:
         """Draw every request under the protocol; responses come as they finish."""
         with grouped_attention(self.model):
             yield from decode(

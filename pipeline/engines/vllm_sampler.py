@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.engines.policy import check_policy_folder, load_tokenizer
 from pipeline.engines.sampling import Request, Response, read_context, read_eos_token_ids
 from pipeline.errors import InputError, StageError
-from pipeline.stages.sample import SampleConfig
+from pipeline.stages.sample import SamplingConfig
 
 CPU_CACHE_GIB = 1
 
@@ -24,7 +24,7 @@ CPU_CACHE_GIB = 1
 class VllmSampler:
     """The `vllm` engine: one model over `config.gpus` GPUs (tensor parallel), any number of calls of `sample`."""
 
-    def __init__(self, policy: Path, config: SampleConfig, work: Path) -> None:
+    def __init__(self, policy: Path, config: SamplingConfig, work: Path) -> None:
         check_policy_folder(policy)
         self.tokenizer = load_tokenizer(policy)
         self.context = read_context(policy)
@@ -40,7 +40,7 @@ class VllmSampler:
 
         return {"torch": torch.__version__, "vllm": vllm.__version__}
 
-    def sample(self, requests: Sequence[Request], config: SampleConfig) -> Iterator[Response]:
+    def sample(self, requests: Sequence[Request], config: SamplingConfig) -> Iterator[Response]:
         """Draw every request; responses come as they finish."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -83,7 +83,7 @@ class VllmSampler:
         return self._engine
 
 
-def _start(policy: Path, config: SampleConfig, length: int) -> Any:
+def _start(policy: Path, config: SamplingConfig, length: int) -> Any:
     from vllm import EngineArgs, LLMEngine
     from vllm.usage.usage_lib import UsageContext
 

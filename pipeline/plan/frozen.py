@@ -201,8 +201,7 @@ def read_frozen(path: Path) -> FrozenPlan:
 
 def _config_entry(settled: Any) -> dict[str, Any]:
     config = settled.config.model_dump(mode="json")
-    samples = settled.stage in ("sample", "judge")
-    engine = config.get("engine" if samples else "rollout_engine")
+    engine = config.get("engine", config.get("rollout_engine"))
     return {
         "stage": settled.stage,
         "version": settled.version,

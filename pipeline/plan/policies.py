@@ -57,6 +57,11 @@ class Policies:
     def key(self, name: Any, at: At | None, path: PathTuple) -> str | None:
         """The artifact of a policy for whoever asks at `path`; None after noting what is wrong."""
         known = self.study.spec.policies
+        if name is None:
+            self.problems.add(
+                path, f"{'.'.join(map(str, path))} names no policy", "Name one of `policies`.", key=True
+            )
+            return None
         if not isinstance(name, str) or name not in known:
             if f"policies.{name}" not in self.study.broken:
                 remedy = suggest(str(name), known) if known else "Declare it under `policies`."

@@ -20,6 +20,11 @@ NAMES = (
     "sample",
     "score",
     "judge",
+    "select",
+    "solve",
+    "dialogue",
+    "synthesise",
+    "compress",
     "analyse",
     "report",
 )

@@ -15,10 +15,9 @@ VERSION = 1
 PRODUCES = "completions"
 
 
-class SampleConfig(BaseConfig):
-    """The sampling protocol; with a seed, what decides the distribution of the responses."""
+class SamplingConfig(BaseConfig):
+    """The sampling protocol of every stage that draws responses, and where it runs."""
 
-    samples: int = content(describe="Responses per problem (k of avg@k).", ge=1)
     temperature: float = content(0.6, describe="Sampling temperature; 0 is greedy.", ge=0)
     top_p: float = content(0.95, describe="Nucleus mass.", gt=0, le=1)
     max_new_tokens: int = content(describe="Tokens after which a response is cut.", ge=1)
@@ -32,6 +31,12 @@ class SampleConfig(BaseConfig):
         256, describe="Responses per shard; a killed job resumes after the last.", ge=1
     )
     vllm_memory: float = placement(0.85, describe="Share of GPU memory for vLLM.", gt=0, lt=1)
+
+
+class SampleConfig(SamplingConfig):
+    """The sampling protocol; with a seed, what decides the distribution of the responses."""
+
+    samples: int = content(describe="Responses per problem (k of avg@k).", ge=1)
 
 
 Config = SampleConfig

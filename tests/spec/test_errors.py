@@ -93,6 +93,7 @@ CASES = {
         (
             "[reflection_keywords]\n",
             "[{reflection: {judge: gpt}}, {reflection: {judge: gpt}}, {length: {judge: gpt}}]\n"
+            "policies: {tiny: {path: .}}\n"
             "judges:\n"
             "  gpt: {judge: reflexion, engine: openai, model: m, url: http://h/v1}\n"
             "  no_url: {judge: reflection, engine: openai, model: m}\n"
@@ -114,6 +115,26 @@ CASES = {
             "judges:\n"
             "  gpt: {judge: reflection, engine: openai, model: m, url: http://h/v1}\n"
             "  noise: {judge: clean_question, engine: openai, model: m, url: http://h/v1}\n",
+        ),
+    ),
+    "made_data": edited(
+        (
+            "data:\n",
+            "policies:\n"
+            "  outside: {hub: a/model, revision: main}\n"
+            "  phase1: {of: {sft: dialogs}}\n"
+            '  two: {of: {sft: [none, "16"]}}\n'
+            "  self: {of: {}}\n"
+            "data:\n"
+            "  both: {sampled: {}, rejection: {}}\n"
+            "  lacking: {sampled: {samples: 1}}\n"
+            "  misspelt: {rejection: {problems: chians, policy: slef, rounds: [4, 4], max_new_token: 10}}\n"
+            "  circle: {dialogue: {problems: circle, policy: self, max_new_tokens: 8}}\n"
+            "  budget: {rejection: {problems: heldout, policy: self, max_new_tokens: 8, match_budget_of: heldout}}\n"
+            "  shorter: {compressed: {data: heldout, compressor: self, keep_rates: [1.5]}}\n"
+            "  filtered:\n"
+            "    source: {synthetic: chains, rows: 4}\n"
+            "    filters: [{solved_by: {policy: self, samples: 2, max_new_tokens: 8}}, {judged: {by: nobody, keep: [clean]}}, solved_by]\n",
         ),
     ),
     "no_mapping": "just text\n",
