@@ -14,12 +14,12 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.engines.policy import encode_prompt
 from pipeline.engines.rows import Dropped
 from pipeline.engines.sampling import (
     Loader,
     Request,
     Sampler,
-    encode_chat,
     encode_requests,
     read_problems,
     row_seed,
@@ -158,7 +158,7 @@ def _encode_turn(going: pl.DataFrame, turn: str, sampler: Sampler, config: Dialo
     """The prompts of a turn of every dialogue that leaves room for at least one token."""
     ids = {}
     for row in going.iter_rows(named=True):
-        prompt = encode_chat(chat_before(row, turn, config), sampler)
+        prompt = encode_prompt(sampler.tokenizer, config.prompt, chat_before(row, turn, config))
         if len(prompt) < sampler.context:
             ids[row["position"]] = prompt
     limits = {

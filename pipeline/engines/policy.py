@@ -13,11 +13,13 @@ import logging
 import os
 import shutil
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.job import QUIET
+from pipeline.prompt import Prompt
 
 
 def quiet_libraries() -> None:
@@ -28,6 +30,17 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*pin_memory.*")
+
+
+def render_prompt(tokenizer: Any, prompt: Prompt, messages: Sequence[Mapping[str, str]]) -> str:
+    """The text of a chat up to where the response begins, with the opening think tag as the prompt wants it."""
+    text = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
+    return prompt.opening(text)
+
+
+def encode_prompt(tokenizer: Any, prompt: Prompt, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+    """The token ids of the same text; the template writes the special tokens itself."""
+    return tuple(tokenizer(render_prompt(tokenizer, prompt, messages), add_special_tokens=False)["input_ids"])
 
 
 def load_policy(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.policy import load_policy, quiet_libraries
+from pipeline.engines.policy import load_policy, quiet_libraries, render_prompt
 from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.stages.rl import RlConfig
@@ -55,6 +55,8 @@ def train(
     split = split_rounds(config, count_processes())
     problems = read_problems(rows, config, split)
     model, tokenizer = load_policy(policy)
+    if config.prompt.think_prefill != "as_template":
+        problems = problems.map(_write_out, fn_kwargs={"tokenizer": tokenizer, "config": config})
     checkpoint = find_checkpoint(job.work) or resume_from
     log = _open_log(job, config, split, last)
     eos = read_eos_token_ids(policy, tokenizer)
@@ -157,6 +159,15 @@ def read_problems(rows: Path, config: RlConfig, split: Split) -> Dataset:
     columns = {name: frame[name].to_list() for name in frame.columns if name not in reserved}
     prompts = [config.prompt.messages(problem) for problem in columns["problem"]]
     return Dataset.from_dict({"prompt": prompts, "solution": columns["answer"], **columns})
+
+
+def _write_out(row: dict[str, Any], tokenizer: Any, config: RlConfig) -> dict[str, str]:
+    """The prompt as text, where it is not just what the chat template gives; TRL adds special tokens to a text."""
+    text = render_prompt(tokenizer, config.prompt, row["prompt"])
+    begin = tokenizer.bos_token
+    if begin and tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id]:
+        text = text.removeprefix(begin)
+    return {"prompt": text}
 
 
 def _check_request(config: RlConfig, last: int, save_steps: tuple[int, ...]) -> None:

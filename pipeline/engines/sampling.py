@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeline.engines.policy import encode_prompt
 from pipeline.engines.shards import Shards, measure, write_frame
 from pipeline.errors import InputError, RefusedError, StageError
 from pipeline.job import Job
@@ -250,7 +251,8 @@ def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SamplingCo
         "position", "problem_id", "problem", "seed"
     ).iter_rows():
         if problem not in texts:
-            texts[problem] = encode_chat(config.prompt.messages(problem), sampler)
+            messages = config.prompt.messages(problem)
+            texts[problem] = encode_prompt(sampler.tokenizer, config.prompt, messages)
         room = sampler.context - len(texts[problem])
         if room < 1:
             raise InputError(
@@ -260,13 +262,6 @@ def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SamplingCo
             )
         requests.append(Request(position, texts[problem], seed, min(config.max_new_tokens, room)))
     return requests
-
-
-def encode_chat(messages: Sequence[dict[str, str]], sampler: Sampler) -> tuple[int, ...]:
-    """The token ids of a chat, up to where the next response begins."""
-    return tuple(
-        sampler.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    )
 
 
 def sample_missing(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from pipeline.engines import dialogues, sampling
 from pipeline.engines.dialogues import SCHEMA, TURNS, chat_before, turn_seed
+from pipeline.engines.policy import encode_prompt
 from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.stages.dialogue import DialogueConfig
@@ -73,7 +74,7 @@ def test_each_turn_is_what_the_engine_draws_for_its_chat_alone(finished, guesser
     sampler = sampling.load_sampler(guesser / "model", job.config, job.work)
     for row in frame.filter(pl.col("cut_in").is_null()).head(2).iter_rows(named=True):
         for turn in TURNS:
-            ids = sampling.encode_chat(chat_before(row, turn, job.config), sampler)
+            ids = encode_prompt(sampler.tokenizer, job.config.prompt, chat_before(row, turn, job.config))
             request = sampling.Request(0, ids, turn_seed(row["seed"], turn), 6)
             (response,) = sampler.sample([request], job.config)
             assert sampler.tokenizer.decode(response.token_ids, skip_special_tokens=True) == row[turn]

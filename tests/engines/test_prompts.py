@@ -1,0 +1,59 @@
+"""Prompts as tokens: the opening think tag of distilled models is a declared choice, not a template's accident."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.engines.policy import encode_prompt, render_prompt
+from pipeline.engines.tiny import build_tokenizer
+from pipeline.prompt import Prompt
+
+
+@pytest.fixture
+def tokenizer():
+    return build_tokenizer()
+
+
+@pytest.fixture
+def prefilling(tokenizer):
+    """A template like the distilled models' of February 2025: the answer begins with the tag."""
+    head, found, tail = tokenizer.chat_template.rpartition("{%- endif -%}")
+    assert found
+    tokenizer.chat_template = head + "{{ '<think>\\n' }}" + found + tail
+    return tokenizer
+
+
+def _text(tokenizer, choice: str) -> str:
+    prompt = Prompt(think_prefill=choice)
+    return render_prompt(tokenizer, prompt, prompt.messages("1+1?"))
+
+
+def test_a_prompt_is_what_the_template_says_unless_the_study_says_otherwise(tokenizer, prefilling) -> None:
+    assert _text(prefilling, "as_template").endswith("<think>\n")
+    assert "<think>" not in _text(prefilling, "never")
+    assert _text(prefilling, "always") == _text(prefilling, "as_template")
+    plain = build_tokenizer()
+    assert _text(plain, "never") == _text(plain, "as_template")
+    assert _text(plain, "always") == _text(plain, "as_template") + "<think>\n"
+
+
+def test_encoded_prompts_are_the_templates_own_tokens(tokenizer) -> None:
+    prompt = Prompt(system="Be brief.")
+    messages = prompt.messages("2+2?")
+    expected = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    assert list(encode_prompt(tokenizer, prompt, messages)) == list(expected)
+
+
+def test_rollouts_begin_as_sampling_does(tokenizer, tmp_path: Path) -> None:
+    from pipeline.engines.rl import _write_out
+    from pipeline.stages.rl import RewardTerm, RlConfig
+
+    config = RlConfig(
+        algorithm="rloo", reward=(RewardTerm(name="accuracy"),), steps=1, prompts_per_step=1, max_new_tokens=4,
+        learning_rate=1e-3, prompt=Prompt(think_prefill="always"),
+    )  # fmt: skip
+    messages = config.prompt.messages("3+3?")
+    text = _write_out({"prompt": messages}, tokenizer, config)["prompt"]
+    assert tokenizer(text)["input_ids"] == list(encode_prompt(tokenizer, config.prompt, messages))
