@@ -64,7 +64,7 @@ def _models(model: type[BaseModel], *, roles: bool, seen: set[type] | None = Non
 def _shown(value: Any) -> str:
     if isinstance(value, BaseModel):
         return "{" + ", ".join(f"{k}: {v}" for k, v in value.model_dump(exclude_defaults=True).items()) + "}"
-    return str(value).replace("|", "\\|") if value is not None else "none"
+    return str(value).replace("|", "\\|").replace("\n", "\\n") if value is not None else "none"
 
 
 def _inner(annotation: Any) -> list[type[BaseModel]]:

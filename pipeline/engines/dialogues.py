@@ -139,6 +139,7 @@ def _make_turn(job: Job, turn: str, dialogues: pl.DataFrame, loader: Loader) -> 
     rows = going.select("position", "problem_id", "sample_index", "problem", "seed")
     shards = Shards(folder, rows)
     if len(shards.done) < rows.height:
+        loader.sampler().reserve(count_longest(dialogues["problem"], loader.sampler(), job.config))
         sample_missing(job, loader.sampler(), rows, shards, encode)
     said = full.select(
         "position",
@@ -161,12 +162,27 @@ def _encode_turn(going: pl.DataFrame, turn: str, sampler: Sampler, config: Dialo
         prompt = encode_prompt(sampler.tokenizer, config.prompt, chat_before(row, turn, config))
         if len(prompt) < sampler.context:
             ids[row["position"]] = prompt
-    limits = {
+    return _Prompts(ids, limit_tokens(turn, config))
+
+
+def limit_tokens(turn: str, config: DialogueConfig) -> int:
+    """Tokens after which a turn is cut."""
+    own = {
         "assessment": config.assess_tokens,
         "revised": config.revise_tokens,
         "summary": config.summarise_tokens,
     }
-    return _Prompts(ids, limits[turn] or config.max_new_tokens)
+    return own.get(turn) or config.max_new_tokens
+
+
+def count_longest(problems: pl.Series, sampler: Sampler, config: DialogueConfig) -> int:
+    """Positions of the longest dialogue that can come about: all that is asked, and every turn's limit."""
+    unsaid = dict.fromkeys(TURNS, "")
+    asked = max(
+        len(encode_chat(chat_before({"problem": problem, **unsaid}, TURNS[-1], config), sampler))
+        for problem in problems.unique()
+    )
+    return asked + sum(limit_tokens(turn, config) for turn in TURNS)
 
 
 def _count(

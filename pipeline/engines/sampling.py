@@ -61,6 +61,9 @@ class Sampler(Protocol):
     def sample(self, requests: Sequence[Request], config: SamplingConfig) -> Iterator[Response]:
         """Draw every request under the protocol's temperature and nucleus mass."""
 
+    def reserve(self, positions: int) -> None:
+        """Announce the longest prompt and response to come, where an engine is sized when it starts."""
+
     def versions(self) -> dict[str, str]:
         """The packages that decided the draws."""
 

@@ -32,6 +32,9 @@ class TransformersSampler:
         self.eos = read_eos_token_ids(policy, self.tokenizer)
         check_architecture(self.model)
 
+    def reserve(self, positions: int) -> None:
+        """Nothing to do: the buffers grow as they are needed."""
+
     def versions(self) -> dict[str, str]:
         """The packages that decided the draws."""
         import transformers

@@ -31,8 +31,12 @@ class VllmSampler:
         self.eos = read_eos_token_ids(policy, self.tokenizer)
         self._policy, self._config = policy, config
         self._engine: Any = None
-        self._length = 0
+        self._length = self._reserved = 0
         _prepare_environment(config.gpus, work)
+
+    def reserve(self, positions: int) -> None:
+        """Size the engine for sequences of so many positions when it starts, so that it starts once."""
+        self._reserved = min(positions, self.context)
 
     def versions(self) -> dict[str, str]:
         import torch
@@ -76,6 +80,7 @@ class VllmSampler:
 
     def _engine_for(self, length: int) -> Any:
         """The engine, started again only when a family member needs more positions than the last one."""
+        length = max(length, self._reserved)
         if self._engine is None or length > self._length:
             self._engine = None
             self._length = min(self.context, 1 << (length - 1).bit_length())

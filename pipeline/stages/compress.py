@@ -6,10 +6,11 @@ of their tokens, above the quantile of the rate; the prompt ends in the rate, th
 target is the shortened chain and the boxed gold answer. The rows should be right responses of the model that
 is trained (`synthesise`).
 The compressor is any token-classification model of two labels, of which 1 means keep: stage `base` fetches
-`microsoft/llmlingua-2-xlm-roberta-large-meetingbank`. The library of that name is not used: it downloads a
-GPT tokenizer when it starts, allows remote code, and recognises models by their names. Differing from it:
-shares are counted in the compressor's tokens, words are cut from the text itself, forced words need no made-up
-tokens. As there, line breaks become spaces.
+`microsoft/llmlingua-2-xlm-roberta-large-meetingbank`. The library llmlingua (0.2.2) is not used: it downloads
+a GPT tokenizer when it starts, allows remote code, and recognises models by their names. What differs from it:
+shares are counted in the compressor's tokens, not GPT's; pieces begin and end with the model's own special
+tokens (the library puts BERT's, which XLM-RoBERTa reads as unknown); words are cut from the text itself, and
+forced ones need no made-up tokens. As there, line breaks become spaces.
 Guarantees: a row's rate depends on seed and id only; kept words stay in order; a killed job resumes after its
 last part. Refuses: rows without solution or answer, naming one. Rows dropped for a reason are counted.
 """

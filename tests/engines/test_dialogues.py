@@ -81,6 +81,15 @@ def test_each_turn_is_what_the_engine_draws_for_its_chat_alone(finished, guesser
     assert len({turn_seed(3, turn) for turn in TURNS}) == 4
 
 
+def test_an_engine_is_told_once_how_long_the_longest_dialogue_can_be(finished, guesser):
+    job, _, frame = finished
+    sampler = sampling.load_sampler(guesser / "model", job.config, job.work)
+    longest = dialogues.count_longest(frame["problem"], sampler, job.config)
+    rows = [row for row in frame.iter_rows(named=True) if row["summary"] is not None]
+    lengths = [len(sampling.encode_chat(chat_before(row, "summary", job.config), sampler)) for row in rows]
+    assert max(lengths) + 6 <= longest < max(lengths) + 4 * 6 + 4
+
+
 def test_first_answers_are_those_of_sample(finished, guesser, tmp_path):
     job, _, frame = finished
     inputs = {"policy": (guesser,), "problems": job.inputs["rows"]}
