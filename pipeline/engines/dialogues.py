@@ -179,7 +179,13 @@ def count_longest(problems: pl.Series, sampler: Sampler, config: DialogueConfig)
     """Positions of the longest dialogue that can come about: all that is asked, and every turn's limit."""
     unsaid = dict.fromkeys(TURNS, "")
     asked = max(
-        len(encode_chat(chat_before({"problem": problem, **unsaid}, TURNS[-1], config), sampler))
+        len(
+            encode_prompt(
+                sampler.tokenizer,
+                config.prompt,
+                chat_before({"problem": problem, **unsaid}, TURNS[-1], config),
+            )
+        )
         for problem in problems.unique()
     )
     return asked + sum(limit_tokens(turn, config) for turn in TURNS)

@@ -50,7 +50,7 @@ def referenced(entry: DataSpec) -> tuple[list[str], list[str]]:
     if kind is not None:
         words = getattr(entry, kind)
         data += [words.get(_ROWS_WORD.get(kind, "problems")), words.get("match_budget_of")]
-        policies.append(words.get(_POLICY_WORD.get(kind, "policy")))
+        policies += [words.get("policy"), words.get("compressor")]
     for raw in entry.filters:
         name, given = (raw, None) if isinstance(raw, str) else next(iter(raw.items()), ("", None))
         if isinstance(given, Mapping):
@@ -93,12 +93,17 @@ class MadeLowering:
         budget = (
             self._budget(words.pop("match_budget_of", None), settings, at) if kind == "rejection" else None
         )
+        reader = None
+        if kind == "compressed" and "policy" in words:
+            reader = self.policies.key(words.pop("policy"), at, settings.origins["policy"])
         also = (_ROWS_WORD.get(kind, "problems"), policy_word, "inherits")
         configs = self._configs(path, STAGES[kind], words, settings, spec.seed, f"data {name!r}", also)
         if settings.is_broken or rows is None or policy is None or configs is None or budget is False:
             return None
         if kind == "compressed":
             inputs = {"rows": (rows.key,), "compressor": (policy,)}
+            if reader is not None:
+                inputs["policy"] = (reader,)
             key = self.add(
                 "compress", configs[0], spec.seed, inputs, f"compress {name}", f"{rows.name}-compressed"
             )

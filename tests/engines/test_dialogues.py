@@ -86,7 +86,10 @@ def test_an_engine_is_told_once_how_long_the_longest_dialogue_can_be(finished, g
     sampler = sampling.load_sampler(guesser / "model", job.config, job.work)
     longest = dialogues.count_longest(frame["problem"], sampler, job.config)
     rows = [row for row in frame.iter_rows(named=True) if row["summary"] is not None]
-    lengths = [len(sampling.encode_chat(chat_before(row, "summary", job.config), sampler)) for row in rows]
+    lengths = [
+        len(encode_prompt(sampler.tokenizer, job.config.prompt, chat_before(row, "summary", job.config)))
+        for row in rows
+    ]
     assert max(lengths) + 6 <= longest < max(lengths) + 4 * 6 + 4
 
 

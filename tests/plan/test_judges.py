@@ -14,9 +14,11 @@ from tests.studies import BASIC, compile_text, keys_by_stage
 JUDGED = BASIC.replace(
     "analyses: [reflection_keywords]",
     """\
+policies:
+  reader: {tiny: {hidden_size: 32, layers: 1, heads: 2, phases: [{data: [short, long], epochs: 1}]}}
 judges:
   gpt: {judge: reflection, engine: openai, model: gpt-4o-mini-2024-07-18, url: https://h/v1, key_variable: KEY}
-  local: {judge: reflection, engine: vllm, policy: tiny}
+  local: {judge: reflection, engine: vllm, policy: reader}
 analyses: [reflection_keywords, {reflection: {judge: gpt}}, think]""",
 )
 
@@ -54,7 +56,7 @@ def test_a_judge_that_nothing_uses_adds_nothing(plan: Plan) -> None:
     assert not [a for a in plan.artifacts.values() if a.stage == "judge" and dict(a.inputs).get("policy")]
 
 
-def test_a_local_judge_has_the_base_model_of_the_study_as_its_policy(tmp_path: Path) -> None:
+def test_a_local_judge_that_is_the_studys_base_model_shares_its_artifact(tmp_path: Path) -> None:
     plan = compile_text(JUDGED.replace("{judge: gpt}", "{judge: local}"), tmp_path)
     (base,) = [key for key, a in plan.artifacts.items() if a.stage == "base"]
     judges = [a for a in plan.artifacts.values() if a.stage == "judge"]
