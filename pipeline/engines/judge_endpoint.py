@@ -83,6 +83,9 @@ class Endpoint:
             raise failure
 
     def _ask_one(self, question: Question, stop: threading.Event) -> Reply:
+        """One reply, with patience; a failure stops the others, and theirs that follow from it are no news."""
+        if stop.is_set():
+            raise CancelledError
         patience = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_PassingError),
             stop=tenacity.stop_after_attempt(self.config.retries + 1) | tenacity.stop_when_event_set(stop),
@@ -93,10 +96,16 @@ class Endpoint:
         try:
             answer = patience(self._post, question)
         except _PassingError as problem:
+            if stop.is_set():
+                raise CancelledError from None
+            stop.set()
             tries = patience.statistics["attempt_number"]
             raise StageError(
                 f"{_name(question)}: no reply from {self._url} after {tries} tries: {problem.what}", RESUMES
             ) from None
+        except StudyError:
+            stop.set()
+            raise
         return self._read(answer, question, retries=patience.statistics["attempt_number"] - 1)
 
     def _wait_seconds(self, state: tenacity.RetryCallState) -> float:

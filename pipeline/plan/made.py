@@ -24,22 +24,14 @@ from pipeline.plan.judges import Judges
 from pipeline.plan.policies import At, Policies
 from pipeline.plan.sources import Rows
 from pipeline.spec.levels import Problems, Settings, inherit, validate_settings
-from pipeline.spec.models import DataSpec
+from pipeline.spec.models import MADE, SET_BY_ENTRY, DataSpec
 from pipeline.spec.study import Study
 
 MODEL_FILTERS = ("solved_by", "judged")
 """Filters that need a model, and therefore stages of their own."""
 
-STAGES = {
-    "sampled": ("sample", "synthesise"),
-    "rejection": ("solve", "synthesise"),
-    "dialogue": ("dialogue", "synthesise"),
-    "compressed": ("compress",),
-}
 _ROWS_WORD = {"compressed": "data"}
 _POLICY_WORD = {"compressed": "compressor"}
-_FROM_ENTRY = ("seed", "score")
-"""Fields of the stages that the entry and the study set, not the mapping."""
 
 
 def referenced(entry: DataSpec) -> tuple[list[str], list[str]]:
@@ -97,7 +89,7 @@ class MadeLowering:
         if kind == "compressed" and "policy" in words:
             reader = self.policies.key(words.pop("policy"), at, settings.origins["policy"])
         also = (_ROWS_WORD.get(kind, "problems"), policy_word, "inherits")
-        configs = self._configs(path, STAGES[kind], words, settings, spec.seed, f"data {name!r}", also)
+        configs = self._configs(path, MADE[kind], words, settings, spec.seed, f"data {name!r}", also)
         if settings.is_broken or rows is None or policy is None or configs is None or budget is False:
             return None
         if kind == "compressed":
@@ -121,7 +113,7 @@ class MadeLowering:
         budget: str | None,
         at: At | None,
     ) -> tuple[str, int | None, str]:
-        stage, slug = STAGES[kind][0], f"{rows.name}-{kind}"
+        stage, slug = MADE[kind][0], f"{rows.name}-{kind}"
         if kind == "sampled":
             given = self._sampled(configs[0], seed, rows, policy, f"data {name}")
             samples = configs[0].samples
@@ -193,7 +185,7 @@ class MadeLowering:
     ) -> tuple[Config, ...] | None:
         """The words shared out between stages; an unknown word is noted once, with all that are known."""
         models = [stages.load(stage).Config for stage in names]
-        fields = {field for model in models for field in model.model_fields} - set(_FROM_ENTRY)
+        fields = {field for model in models for field in model.model_fields} - set(SET_BY_ENTRY)
         locate = settings.locator(self.problems.document)
         is_fine = True
         for word in words:

@@ -117,8 +117,16 @@ class MixPart(Model):
     rows: int | None = Field(None, description="Rows taken; all when absent.", ge=1)
 
 
-MADE = ("sampled", "rejection", "dialogue", "compressed")
-"""Kinds of rows that a model makes (plan/made.py)."""
+MADE = {
+    "sampled": ("sample", "synthesise"),
+    "rejection": ("solve", "synthesise"),
+    "dialogue": ("dialogue", "synthesise"),
+    "compressed": ("compress",),
+}
+"""Kinds of rows that a model makes → the stages whose settings are their words (plan/made.py)."""
+
+SET_BY_ENTRY = ("seed", "score")
+"""Settings of those stages that the data entry and the study give, not the mapping."""
 
 
 class DataSpec(Model):

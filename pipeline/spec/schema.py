@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import analyses, benchmarks, datasets, filters, generators, judges, rewards, stages
 from pipeline.fingerprint import Config
-from pipeline.spec.models import Spec
+from pipeline.spec.models import MADE, SET_BY_ENTRY, Spec
 
 HEADER = "# yaml-language-server: $schema=schema.json"
 
@@ -39,6 +39,8 @@ def schema() -> dict[str, Any]:
     }
     properties["factors"]["additionalProperties"] = levels
     definitions["DataSpec"]["properties"]["filters"]["items"] = _entries(filters, defined)
+    _add_made(definitions, defined)
+    properties["policies"]["additionalProperties"] = _policy(defined)
     properties["analyses"]["items"] = _entries(analyses, defined)
     named = properties["analyses"]["items"]["anyOf"][1]["properties"]
     for name in filter(analyses.needs_judge, analyses.names()):
@@ -57,6 +59,7 @@ def schema() -> dict[str, Any]:
         "enum": list(benchmarks.names()),
         "description": source["benchmark"]["description"],
     }
+    definitions["Prompt"]["properties"] = _or_references(definitions["Prompt"]["properties"])
     properties["replicates"] = {"anyOf": [{"type": "integer", "minimum": 1}, properties["replicates"]]}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -103,12 +106,12 @@ def _settings(model: type[Config], defined: dict[str, Any], *words: str) -> dict
 
 
 def _or_references(properties: dict[str, Any]) -> dict[str, Any]:
-    """Numbers may also be written as `${factor}`."""
+    """Numbers and choices may also be written as `${factor}`."""
     reference = {"type": "string", "pattern": r"^\$\{[^}]+\}$"}
     numeric = ("integer", "number")
     return {
         name: {"anyOf": [value, reference], "description": value.get("description", "")}
-        if value.get("type") in numeric
+        if value.get("type") in numeric or "enum" in value
         else value
         for name, value in properties.items()
     }
@@ -128,6 +131,50 @@ def _model(defined: dict[str, Any]) -> dict[str, Any]:
             {"type": "object", "properties": properties, "additionalProperties": False},
         ]
     }
+
+
+def _policy(defined: dict[str, Any]) -> dict[str, Any]:
+    """A model from outside, or one of the study's own."""
+    outside = _model(defined)
+    outside["anyOf"][1]["properties"]["inherits"] = {"type": "string", "description": "Recipe to start from."}
+    own = {
+        "type": "object",
+        "properties": {"of": {"type": "object"}},
+        "required": ["of"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [*outside["anyOf"], own]}
+
+
+def _add_made(definitions: dict[str, Any], defined: dict[str, Any]) -> None:
+    """The words of data that a model makes or chooses: those of the stages that make them, and names."""
+    name = {"type": "string"}
+    data = definitions["DataSpec"]["properties"]
+    for kind, names in MADE.items():
+        own = [_inline(stages.load(stage).Config, defined)["properties"] for stage in names]
+        words = {
+            key: value for properties in own for key, value in properties.items() if key not in SET_BY_ENTRY
+        }
+        references = {"data": name, "compressor": name} if kind == "compressed" else {"problems": name}
+        extra = {"match_budget_of": name} if kind == "rejection" else {}
+        words |= {**references, "policy": name, "inherits": name, **extra}
+        data[kind] = {
+            "type": "object",
+            "properties": words,
+            "additionalProperties": False,
+            "description": data[kind]["description"],
+        }
+    filters_ = data["filters"]["items"]["anyOf"][1]["properties"]
+    select = _inline(stages.load("select").Config, defined)["properties"]
+    labels = select.pop("labels")
+    sampled = _inline(stages.load("sample").Config, defined)["properties"]
+    filters_["solved_by"] = {
+        "type": "object",
+        "properties": {**sampled, **select, "policy": name, "inherits": name},
+        "additionalProperties": False,
+    }
+    judged = {"by": name, "keep": labels, "unreadable": select["unreadable"], "inherits": name}
+    filters_["judged"] = {"type": "object", "properties": judged, "additionalProperties": False}
 
 
 def _judge(defined: dict[str, Any]) -> dict[str, Any]:

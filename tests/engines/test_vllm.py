@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -14,12 +13,9 @@ from pipeline.engines.sampling import COLUMNS, row_seed, sample_family
 from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.stages.sample import SampleConfig
+from tests.vllm import PYTHON, environment, needs_vllm
 
-ROOT = Path(__file__).parents[2]
-PYTHON = Path(os.environ.get("STUDYC_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
-needs_vllm = pytest.mark.skipif(
-    not PYTHON.exists(), reason="no vLLM environment: install envs/vllm.txt and set STUDYC_VLLM_PYTHON"
-)
+pytestmark = pytest.mark.xdist_group("vllm")
 CONFIG = SampleConfig(
     samples=4, temperature=1.0, top_p=0.9, max_new_tokens=24, precision="fp32", engine="vllm"
 )
@@ -89,7 +85,7 @@ def sampled(policy, tmp_path_factory):
     (folder / "program.py").write_text(PROGRAM)
     run = subprocess.run(
         [PYTHON, folder / "program.py", json.dumps(told)], cwd=folder, capture_output=True, text=True, timeout=300,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env=environment(),
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]
     result = next(line for line in run.stdout.splitlines() if line.startswith("RESULT"))
