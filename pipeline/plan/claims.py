@@ -1,4 +1,4 @@
-"""Claims of a study → comparisons of units, checked to refer to cells that some run produces."""
+"""Claims of a study → comparisons of quantities, checked to refer to what some run produces."""
 
 from __future__ import annotations
 
@@ -6,203 +6,314 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import analyses
-from pipeline.design import STEP, CellIndex, check_selector, chosen_levels
+from pipeline.design import STEP, chosen_levels
 from pipeline.errors import suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.lower import Lowered
-from pipeline.report.request import CompiledClaim, Part
+from pipeline.plan.metrics import Metrics
+from pipeline.plan.quantities import MEASURE, Quantities, is_pick
+from pipeline.plan.wording import describe_claim
+from pipeline.report.quantities import First, Frontier, Mean, Ratio, Sum, subtract
+from pipeline.report.request import CompiledClaim, Kind, Part, Scale
+from pipeline.spec.claims import ClaimSpec
 from pipeline.spec.levels import Problems
-from pipeline.spec.models import ClaimSpec
 
-METRICS = ("accuracy", "tokens", "truncated", "token_efficiency")
-SIDES = ("of", "above", "below", "where")
+SIDES = ("of", "minus", "relative_to", "above", "below", "where")
+HALF_LEVEL = 0.5
+"""Positions of levels are whole numbers: half of one is the margin between `less` and `not more`."""
 
 
-def compile_claims(lowered: Lowered, problems: Problems) -> tuple[CompiledClaim, ...]:
+def compile_claims(lowered: Lowered, problems: Problems, metrics: Metrics) -> tuple[CompiledClaim, ...]:
     """Every claim of a study with its parts; problems are noted where a claim cannot be decided."""
-    compiler = _Compiler(lowered, problems)
+    compiler = _Compiler(lowered, problems, metrics)
     found = [compiler.compile(name, claim) for name, claim in lowered.study.spec.claims.items()]
     return tuple(claim for claim in found if claim is not None)
 
 
 class _Compiler:
-    def __init__(self, lowered: Lowered, problems: Problems) -> None:
-        self.lowered = lowered
+    def __init__(self, lowered: Lowered, problems: Problems, metrics: Metrics) -> None:
         self.study = lowered.study
         self.problems = problems
-        self.cells = CellIndex(lowered.cells)
+        self.metrics = metrics
+        self.quantities = Quantities(lowered, problems, metrics)
 
     def compile(self, name: str, claim: ClaimSpec) -> CompiledClaim | None:
         path = ("claims", name)
-        if not self._is_sound(claim, path):
+        before = len(self.problems)
+        self._check(claim, path)
+        metric = self.metrics.name(claim.metric, (*path, "metric"), self._measures(claim))
+        if len(self.problems) > before or metric is None:
             return None
-        other, kind = self._other_side(claim)
-        parts = []
+        parts: list[Part] = []
         for fixed in self._each(claim):
-            part = self._part(claim, kind, other, fixed, path)
-            if part is None:
+            found = _ClaimParts(self, claim, metric, fixed, path).parts()
+            if found is None:
                 return None
-            parts.append(part)
+            parts += found
         return CompiledClaim(
             name=name,
-            text=claim.text or _in_words(claim),
-            metric=claim.metric,
+            text=claim.text or describe_claim(claim, metric),
+            metric=metric,
             parts=tuple(parts),
             published=claim.published,
         )
 
-    def _is_sound(self, claim: ClaimSpec, path: PathTuple) -> bool:
-        before = len(self.problems)
+    def _measures(self, claim: ClaimSpec) -> tuple[str, ...]:
+        if claim.measure is None:
+            return ()
+        return (claim.measure,) if isinstance(claim.measure, str) else claim.measure
+
+    def _check(self, claim: ClaimSpec, path: PathTuple) -> None:
+        """Note unknown factors, levels, measures and contradictions of a claim."""
         for side in SIDES:
             selector = getattr(claim, side)
             if selector:
-                check_selector(self.study, selector, (*path, side), self.problems, steps=True)
+                self.quantities.check(selector, (*path, side))
+        for i, selector in enumerate(claim.order or ()):
+            self.quantities.check(selector, (*path, "order", i))
+        if claim.first is not None:
+            self.quantities.check(claim.first.reaches, (*path, "first", "reaches"))
+            self._check_along(claim.first.along, (*path, "first", "along"))
+        if claim.along is not None:
+            self._check_along(claim.along, (*path, "along"))
+        if claim.matched is not None:
+            self.metrics.name(claim.matched, (*path, "matched"))
+        self._check_each(claim, path)
+        for i, measure in enumerate(self._measures(claim)):
+            place = (*path, "measure") if isinstance(claim.measure, str) else (*path, "measure", i)
+            self.quantities.check_measure(measure, place)
+
+    def _check_each(self, claim: ClaimSpec, path: PathTuple) -> None:
+        sides = [getattr(claim, side) or {} for side in SIDES if side != "where"] + list(claim.order or ())
         for i, factor in enumerate(claim.for_each):
-            if factor not in self.study.factors:
-                self.problems.add(
-                    (*path, "for_each"), f"factor {factor!r} is unknown", suggest(factor, self.study.factors)
-                )
-            elif any(factor in (getattr(claim, side) or {}) for side in ("of", "above", "below")):
+            if factor != MEASURE and factor not in self.study.factors:
+                known = [*self.study.factors, MEASURE]
+                self.problems.add((*path, "for_each"), f"factor {factor!r} is unknown", suggest(factor, known))
+            elif any(factor in side for side in sides) or (factor == MEASURE and claim.measure is not None):
                 self.problems.add(
                     (*path, "for_each", i),
                     f"factor {factor!r} is fixed by the claim and also in for_each",
                     "Remove it from one of the two.",
                 )
-        measures = self.study.spec.measure
-        if (
-            claim.measure is not None
-            and claim.measure not in measures
-            and f"measure.{claim.measure}" not in self.study.broken
-        ):
-            self.problems.add(
-                (*path, "measure"), f"measure {claim.measure!r} is unknown", suggest(claim.measure, measures)
-            )
-        self._check_metric(claim.metric, path)
-        return len(self.problems) == before
 
-    def _check_metric(self, metric: str, path: PathTuple) -> None:
-        if metric in METRICS:
+    def _check_along(self, along: Any, path: PathTuple) -> None:
+        factor, levels = self.ordered_levels(along)
+        if factor == STEP and isinstance(along, str):
+            self.problems.add(path, "the steps of a trend are not listed", "Write along: {step: [50, 100, 150]}.")
+        elif factor == STEP:
             return
-        declared = [raw if isinstance(raw, str) else next(iter(raw), "") for raw in self.study.spec.analyses]
-        name, _, column = metric.partition(".")
-        known = [
-            *METRICS,
-            *(f"{a}.{c}" for a in declared if a in analyses.names() for c in analyses.columns(a)),
-        ]
-        if column and name in analyses.names() and name not in declared:
-            self.problems.add(
-                (*path, "metric"),
-                f"metric {metric!r} needs the analysis {name!r}, which the study does not declare",
-                f"Add it: analyses: [{name}].",
-            )
-        elif metric not in known:
-            self.problems.add((*path, "metric"), f"metric {metric!r} is unknown", suggest(metric, known))
+        elif factor not in self.study.factors:
+            self.problems.add(path, f"factor {factor!r} is unknown", suggest(factor, [*self.study.factors, STEP]))
+        else:
+            self.quantities.check({factor: tuple(levels)}, path)
+            if len(levels) < 2:
+                self.problems.add(path, f"factor {factor!r} has one level: there is no order", "List two or more.")
 
-    def _other_side(self, claim: ClaimSpec) -> tuple[Mapping[str, Any] | None, str]:
-        if claim.above is not None:
-            return claim.above, "above"
-        if claim.below is not None:
-            return claim.below, "below"
-        return None, "at_least" if claim.at_least is not None else "at_most"
+    def ordered_levels(self, along: Any) -> tuple[str, list[Any]]:
+        """The factor that a trend follows, and its levels in order."""
+        if isinstance(along, str):
+            return along, list(self.study.factors[along].levels) if along in self.study.factors else []
+        factor, levels = next(iter(along.items()), ("", ()))
+        return factor, list(levels) if factor == STEP else [name for lv in levels for name in chosen_levels(lv)]
 
     def _each(self, claim: ClaimSpec) -> list[dict[str, str]]:
         """One fixing per combination of levels of `for_each` that the other selectors allow."""
         axes = []
         for factor in claim.for_each:
             wanted = set(chosen_levels(claim.where[factor])) if factor in claim.where else None
-            axes.append(
-                [level for level in self.study.factors[factor].levels if wanted is None or level in wanted]
-            )
+            levels = self.study.measures if factor == MEASURE else self.study.factors[factor].levels
+            axes.append([level for level in levels if wanted is None or level in wanted])
         return [
             dict(zip(claim.for_each, combination, strict=True)) for combination in itertools.product(*axes)
         ]
 
-    def _part(
-        self,
-        claim: ClaimSpec,
-        kind: str,
-        other: Mapping[str, Any] | None,
-        fixed: Mapping[str, str],
-        path: PathTuple,
-    ) -> Part | None:
-        left = self._units(claim, claim.of, fixed, (*path, "of"))
-        right: tuple[int, ...] | None = ()
-        if other is not None:
-            unchanged = {f: v for f, v in claim.of.items() if f not in other and f != STEP}
-            right = self._units(claim, {**unchanged, **other}, fixed, (*path, kind))
+
+class _ClaimParts:
+    """The parts of one claim at one combination of the levels of `for_each`."""
+
+    def __init__(
+        self, compiler: _Compiler, claim: ClaimSpec, metric: str, fixed: Mapping[str, str], path: PathTuple
+    ) -> None:
+        self.compiler = compiler
+        self.claim = claim
+        self.metric = metric
+        self.fixed = fixed
+        self.path = path
+        self.label = ", ".join(f"{f}={v}" for f, v in fixed.items()) or "all"
+        self.scale: Scale = (
+            "ratio" if claim.relative_to is not None
+            else "levels" if claim.first is not None
+            else "difference" if claim.minus is not None
+            else "level"
+        )  # fmt: skip
+
+    def parts(self) -> list[Part] | None:
+        """Every comparison, or None after noting what is wrong."""
+        claim = self.claim
+        if claim.matched is not None:
+            return self._frontier()
+        if claim.order is not None:
+            names = [_short(selector) for selector in claim.order]
+            pairs = zip(
+                enumerate(claim.order), enumerate(claim.order[1:], start=1), itertools.pairwise(names), strict=False
+            )
+            found = [
+                self._contrast(
+                    "below", self.quantity(a, ("order", i)), self.quantity(b, ("order", j)), f"{x} < {y}", ("order", i)
+                )
+                for (i, a), (j, b), (x, y) in pairs
+            ]
+            return None if any(part is None for part in found) else found
+        if claim.trend is not None:
+            return self._trend()
+        kind: Kind = next(k for k in ("above", "below", "at_least", "at_most", "between") if getattr(claim, k) is not None)
+        left = self.quantity({}, ("of",))
+        if kind in ("above", "below"):
+            right = self.quantity(getattr(claim, kind), (kind,))
+            part = self._contrast(kind, left, right, "", (kind,))
+        else:
+            part = None if left is None else self._level(kind, left)
+        return None if part is None else [part]
+
+    def quantity(self, overlay: Mapping[str, Any], place: PathTuple) -> Any:
+        """What the claim speaks of, with some levels replaced; None after noting what is wrong."""
+        claim = self.claim
+        if claim.first is not None:
+            return self._first(overlay, place)
+        of = {f: v for f, v in claim.of.items() if f not in overlay and (f != STEP or not overlay)}
+        if STEP in claim.of and STEP not in overlay and (not overlay or place[0] in ("order", "along")):
+            of[STEP] = claim.of[STEP]
+        top = self._one({**of, **overlay}, place)
+        base = claim.minus if claim.minus is not None else claim.relative_to
+        if base is None or top is None:
+            return top
+        word = "minus" if claim.minus is not None else "relative_to"
+        rest = {f: v for f, v in {**of, **overlay}.items() if f not in base and f != STEP}
+        bottom = self._one({**rest, **base}, (word,))
+        if bottom is None:
+            return None
+        if top == bottom:
+            return self._note_same((word,))
+        return subtract(top, bottom) if claim.minus is not None else Ratio(top=top, bottom=bottom)
+
+    def _one(self, selector: Mapping[str, Any], place: PathTuple) -> Any:
+        return self.compiler.quantities.select(
+            selector, self.claim.where, self.fixed, self.metric, self.claim.measure, (*self.path, *place)
+        )
+
+    def _first(self, overlay: Mapping[str, Any], place: PathTuple) -> First | None:
+        first = self.claim.first
+        factor, levels = self.compiler.ordered_levels(first.along)
+        of = {f: v for f, v in {**self.claim.of, **overlay}.items() if f != factor}
+        reached = chosen_levels(first.reaches[factor]) if factor in first.reaches else ()
+        wanted = [level for level in levels if level not in reached]
+        steps = [self._one({**of, factor: level}, place) for level in wanted]
+        rest = {f: v for f, v in of.items() if f not in first.reaches}
+        target = self._one({**rest, **first.reaches}, ("first", "reaches"))
+        if target is None or any(step is None for step in steps):
+            return None
+        return First(levels=tuple(steps), target=target, by=first.by)
+
+    def _contrast(self, kind: Kind, left: Any, right: Any, label: str, place: PathTuple) -> Part | None:
+        """left above or below right; a plain one where both are means of one metric."""
         if left is None or right is None:
             return None
-        if other is not None and set(left) == set(right):
-            self.problems.add(
-                (*path, kind), "both sides of the claim are the same cells", "Name a level that differs."
+        if left == right:
+            return self._note_same(place)
+        claim, label = self.claim, self._labelled(label)
+        if isinstance(left, Mean) and isinstance(right, Mean) and left.metric == right.metric:
+            return Part(label=label, kind=kind, left=left.units, right=right.units, by=claim.by, times=claim.times)
+        effect: Any = subtract(left, right)
+        if claim.times is not None:
+            effect = Sum(terms=((1.0, left), (-claim.times, right)))
+        scale: Scale = {"ratio": "ratio difference", "levels": "levels"}.get(self.scale, "difference")
+        return Part(label=label, kind=kind, effect=effect, value=0.0, by=claim.by, scale=scale)
+
+    def _level(self, kind: Kind, quantity: Any) -> Part:
+        """A quantity against a number or a range."""
+        claim = self.claim
+        low, high = claim.between or (claim.at_least if kind == "at_least" else claim.at_most, None)
+        if isinstance(quantity, Mean):
+            return Part(label=self.label, kind=kind, left=quantity.units, value=low, high=high)
+        is_plain = isinstance(quantity, Ratio) and isinstance(quantity.top, Mean) and isinstance(quantity.bottom, Mean)
+        if is_plain and quantity.top.metric == quantity.bottom.metric and high is None and low > 0:
+            return Part(
+                label=self.label, kind=kind, left=quantity.top.units, right=quantity.bottom.units, times=low
             )
-            return None
-        value = claim.at_least if claim.at_least is not None else claim.at_most
-        label = ", ".join(f"{f}={v}" for f, v in fixed.items()) or "all"
-        return Part(
-            label=label, kind=kind, left=left, right=right, by=claim.by, times=claim.times, value=value
-        )
+        return Part(label=self.label, kind=kind, effect=quantity, value=low, high=high, scale=self.scale)
 
-    def _units(
-        self, claim: ClaimSpec, selector: Mapping[str, Any], fixed: Mapping[str, str], path: PathTuple
-    ) -> tuple[int, ...] | None:
-        """The indices of all units that a side is about; noted as a problem where no run produces any."""
-        where = {f: v for f, v in claim.where.items() if f != STEP and f not in selector}
-        cells = self.cells.match(selector, where, fixed)
-        steps = selector.get(STEP, claim.where.get(STEP))
-        wanted = (
-            [int(s) for s in (steps if isinstance(steps, tuple) else (steps,))]
-            if steps is not None
-            else [None]
-        )
-        measures = [claim.measure] if claim.measure is not None else list(self.study.measures)
-        found = [
-            index
-            for cell in cells
-            for step in wanted
-            for measure in measures
-            for index in self.lowered.cell_units.get((cell, step, measure), ())
+    def _trend(self) -> list[Part] | None:
+        claim = self.claim
+        factor, levels = self.compiler.ordered_levels(claim.along)
+        steps = [self.quantity({factor: level}, ("along",)) for level in levels]
+        if any(step is None for step in steps):
+            return None
+        direction = "above" if "rise" in claim.trend else "below"
+        if claim.trend in ("rises", "falls"):
+            middle = (len(steps) - 1) / 2
+            spread = sum((i - middle) ** 2 for i in range(len(steps)))
+            slope = Sum(terms=tuple(((i - middle) / spread, q) for i, q in enumerate(steps)))
+            return [self._slope(direction, slope, f"slope per level, {levels[0]} to {levels[-1]}")]
+        pairs = zip(itertools.pairwise(steps), itertools.pairwise(levels), strict=True)
+        if "at every step" in claim.trend:
+            found = [self._contrast(direction, b, a, f"{x} → {y}", ("along",)) for (a, b), (x, y) in pairs]
+            return None if any(part is None for part in found) else found
+        margin = max(claim.by, HALF_LEVEL) if claim.first is not None else claim.by
+        kind: Kind = "at_most" if direction == "above" else "at_least"
+        value = margin if kind == "at_most" else -margin
+        scale: Scale = {"ratio": "ratio difference", "levels": "levels"}.get(self.scale, "difference")
+        return [
+            Part(
+                label=self._labelled(f"{x} → {y}"), kind=kind, effect=subtract(b, a), value=value, scale=scale
+            )
+            for (a, b), (x, y) in pairs
         ]
-        if found:
-            return tuple(found)
-        if self.study.broken or self.problems:
-            return None
-        shown = ", ".join(
-            f"{f}: {' or '.join(chosen_levels(v))}" for f, v in {**fixed, **where, **selector}.items()
+
+    def _slope(self, direction: Kind, slope: Sum, label: str) -> Part:
+        scale: Scale = {"ratio": "ratio difference", "levels": "levels"}.get(self.scale, "difference")
+        return Part(label=self._labelled(label), kind=direction, effect=slope, value=0.0, scale=scale)
+
+    def _frontier(self) -> list[Part] | None:
+        claim = self.claim
+        kind: Kind = "above" if claim.above is not None else "below"
+        families = []
+        for selector, place in ((claim.of, "of"), ({**self._kept(kind), **getattr(claim, kind)}, kind)):
+            points = self._points(selector, place)
+            if points is None:
+                return None
+            families.append(tuple(points))
+        if families[0] == families[1]:
+            return self._note_same((kind,))
+        effect = Frontier(ours=families[0], theirs=families[1])
+        return [Part(label=self.label, kind=kind, effect=effect, value=0.0, by=claim.by)]
+
+    def _kept(self, kind: str) -> dict[str, Any]:
+        other = getattr(self.claim, kind)
+        return {f: v for f, v in self.claim.of.items() if f not in other and f != STEP}
+
+    def _points(self, selector: Mapping[str, Any], place: str) -> list[tuple[Any, Any]] | None:
+        """(matched metric, metric) at every combination of the levels that a family lists."""
+        listed = [f for f, v in selector.items() if isinstance(v, tuple)]
+        points = []
+        for levels in itertools.product(*(selector[f] for f in listed)):
+            at = {**selector, **dict(zip(listed, levels, strict=True))}
+            pair = (self._one({**at, "metric": self.claim.matched}, (place,)), self._one(at, (place,)))
+            if None in pair:
+                return None
+            points.append(pair)
+        return points
+
+    def _labelled(self, label: str) -> str:
+        return ", ".join(filter(None, (self.label if self.fixed or not label else "", label)))
+
+    def _note_same(self, place: PathTuple) -> None:
+        self.compiler.problems.add(
+            (*self.path, *place), "both sides of the claim are the same cells", "Name a level that differs."
         )
-        self.problems.add(
-            path, f"no run produces what the claim refers to ({shown or 'all cells'})", self._remedy(steps)
-        )
-        return None
-
-    def _remedy(self, steps: Any) -> str:
-        if steps is not None:
-            return "Give the RL level `checkpoints: [" + str(steps) + "]`, or another step."
-        return "Add the cells to `cells`, or change the claim."
 
 
-def _in_words(claim: ClaimSpec) -> str:
-    """A plain sentence for a claim without a text."""
-
-    def cells(selector: Mapping[str, Any]) -> str:
-        return (
-            ", ".join(f"{f}={'/'.join(chosen_levels(v))}" for f, v in sorted(selector.items())) or "all cells"
-        )
-
-    subject = f"{claim.metric} of {cells(claim.of)}"
-    if claim.at_least is not None:
-        return f"{subject} is at least {claim.at_least:g}"
-    if claim.at_most is not None:
-        return f"{subject} is at most {claim.at_most:g}"
-    word, other = ("above", claim.above) if claim.above is not None else ("below", claim.below)
-    if claim.times is not None:
-        return f"{subject} is {word} {claim.times:g} × that of {cells(other)}"
-    margin = (
-        f" by more than {claim.by:g}"
-        if claim.by > 0
-        else f" or at most {-claim.by:g} worse"
-        if claim.by < 0
-        else ""
+def _short(selector: Mapping[str, Any]) -> str:
+    """A selector of an order in a word or two."""
+    return " ".join(
+        "/".join(chosen_levels(v)) if not is_pick(v) else f"{next(iter(v))} of {f}" for f, v in selector.items() if f != "metric"
     )
-    return f"{subject} is {word} that of {cells(other)}{margin}"

@@ -20,7 +20,7 @@ from pipeline.report.artifacts import Store
 from pipeline.report.evidence import gather_claim
 from pipeline.report.figures import draw_checkpoint_figure, draw_level_figures
 from pipeline.report.forest import view_claim
-from pipeline.report.metrics import format_value
+from pipeline.report.metrics import format_value, parse_metric
 from pipeline.report.request import Request
 from pipeline.report.responses import pick_responses
 from pipeline.report.summaries import Summaries, list_metrics, number_units
@@ -45,7 +45,7 @@ def build(request: Request, results_root: Path, out_dir: Path) -> Built:
     numbers = number_units(request, metrics, store)
     summaries = Summaries(request, metrics, store, numbers)
     by_name = {metric.name: metric for metric in metrics}
-    verdicts = [decide_claim(c, gather_claim(c, by_name[c.metric], request, store)) for c in request.claims]
+    verdicts = [decide_claim(c, gather_claim(c, by_name, request, store)) for c in request.claims]
     missing, n_artifacts = account.list_missing(request, store)
     out_dir.mkdir(parents=True, exist_ok=True)
     context = {
@@ -70,7 +70,10 @@ def _describe_results(
     checkpoints = draw_checkpoint_figure(summaries)
     return {
         "request": request,
-        "claims": [view_claim(claim, verdict, by_name[claim.metric]) for claim, verdict in pairs],
+        "claims": [
+            view_claim(claim, verdict, by_name.get(claim.metric) or parse_metric(claim.metric))
+            for claim, verdict in pairs
+        ],
         "tally": Counter(verdict.status for verdict in verdicts),
         "figures": [*draw_level_figures(summaries), *([checkpoints] if checkpoints else [])],
         "training": draw_training_figures(request, store),

@@ -11,7 +11,8 @@ from pipeline.errors import Problem, SpecErrors, suggest
 from pipeline.locate import Document, parse_yaml, read_yaml
 from pipeline.spec.levels import Problems, Settings, inherit
 from pipeline.spec.lock import FILE_NAME, read_lock
-from pipeline.spec.models import Spec, check_name
+from pipeline.spec.base import check_name
+from pipeline.spec.models import Spec
 from pipeline.spec.problems import place_in, problems_of
 from pipeline.spec.study import TRAINED_BY, Factor, Level, Study
 
