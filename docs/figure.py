@@ -20,10 +20,16 @@ def main(numbers: Path = Path("results/reports/demo/numbers.csv")) -> None:
     colours = {"none": "#3b6ea5", "accuracy": "#c2571a", "length_penalty": "#2d8a5f"}
     names = {"none": "SFT only", "accuracy": "then RL, accuracy", "length_penalty": "then RL, length penalty"}
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.1), constrained_layout=True)
-    for axis, metric, title in zip(axes, ("accuracy", "tokens"), ("accuracy (avg@4)", "answer length, tokens"), strict=True):
+    for axis, metric, title in zip(
+        axes, ("accuracy", "tokens"), ("accuracy (avg@4)", "answer length, tokens"), strict=True
+    ):
         for rl, colour in colours.items():
             points = {
-                level: [float(r["estimate"]) for r in rows if (r["sft"], r["rl"], r["metric"]) == (level, rl, metric)]
+                level: [
+                    float(r["estimate"])
+                    for r in rows
+                    if (r["sft"], r["rl"], r["metric"]) == (level, rl, metric)
+                ]
                 for level in LEVELS
             }
             found = [(i, points[level]) for i, level in enumerate(LEVELS) if points[level]]

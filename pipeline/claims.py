@@ -23,30 +23,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
-
 from pipeline.intervals import LEVEL, Estimate
-from pipeline.report.quantities import (
-    Extreme,
-    First,
-    Frontier,
-    Ratio,
-    Sum,
-    as_linear,
-    holds,
-    leaves,
-)
+from pipeline.report.estimates import AnyEstimate, estimate_quantity
 from pipeline.report.request import CompiledClaim, Part
-from pipeline.simulation import DrawnEstimate, interpolate_gap, simulate
-from pipeline.stats import (
-    Array,
-    FiellerRatio,
-    Side,
-    estimate_contrast,
-    estimate_linear,
-    estimate_mean,
-    estimate_ratio,
-)
+from pipeline.stats import Side, estimate_contrast, estimate_mean, estimate_ratio
 
 Status = Literal["supported", "refuted", "undecided", "incomplete"]
 
@@ -170,6 +150,8 @@ def _p_value(part: Part, estimate: AnyEstimate) -> float:
 
 def _judge(part: Part, verdict: Verdict, *, has_width: bool) -> tuple[Status, str]:
     low, high = verdict.decisive
+    if not math.isfinite(verdict.effect):
+        return "undecided", "the effect has no value: a division by zero, or frontiers without a common range"
     if not has_width:
         return (
             "undecided",
@@ -202,9 +184,6 @@ def _ratio(part: Part, evidence: Evidence, level: float) -> tuple[float, float, 
     return estimate_ratio(evidence.left, evidence.right, level=level)
 
 
-AnyEstimate = Estimate | FiellerRatio | DrawnEstimate
-
-
 def estimate_part(part: Part, evidence: Evidence) -> AnyEstimate | None:
     """The effect a − times·b, a − value or a part's own; None where measurements are missing."""
     if evidence.missing or not evidence.sides:
@@ -217,50 +196,6 @@ def estimate_part(part: Part, evidence: Evidence) -> AnyEstimate | None:
         )
     mean = estimate_mean(evidence.left)
     return mean if part.kind == "between" else _Shifted.of(mean, part.value or 0.0)
-
-
-def estimate_quantity(quantity: Any, sides: Mapping[Any, Side]) -> AnyEstimate:
-    """A quantity with its interval: closed where it is linear or a ratio of linear ones, else drawn."""
-    weights = as_linear(quantity)
-    if weights is not None:
-        return estimate_linear([(weight, sides[leaf]) for leaf, weight in weights.items()])
-    if isinstance(quantity, Ratio):
-        top, bottom = as_linear(quantity.top), as_linear(quantity.bottom)
-        if top is not None and bottom is not None:
-            return FiellerRatio(
-                tuple((w, sides[leaf]) for leaf, w in top.items()),
-                tuple((w, sides[leaf]) for leaf, w in bottom.items()),
-            )
-    order = list(dict.fromkeys(leaves(quantity)))
-
-    def evaluate(means: Sequence[Array]) -> Array:
-        return _evaluate(quantity, dict(zip(order, means, strict=True)))
-
-    return simulate([sides[leaf] for leaf in order], evaluate, reflect=holds(quantity, Extreme))
-
-
-def _evaluate(quantity: Any, means: Mapping[Any, Array]) -> Array:
-    """A quantity from the means of its leaves, draw by draw."""
-    match quantity:
-        case Sum():
-            return sum(weight * _evaluate(q, means) for weight, q in quantity.terms)
-        case Ratio():
-            top, bottom = _evaluate(quantity.top, means), _evaluate(quantity.bottom, means)
-            return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.inf)
-        case Extreme():
-            pick = np.max if quantity.pick == "max" else np.min
-            return pick([_evaluate(q, means) for q in quantity.among], axis=0)
-        case First():
-            target = _evaluate(quantity.target, means) + quantity.by
-            reached = np.array([_evaluate(q, means) >= target for q in quantity.levels])
-            return np.where(reached.any(axis=0), reached.argmax(axis=0), len(quantity.levels)) + 1.0
-        case Frontier():
-            ours, theirs = (
-                [tuple(_evaluate(q, means) for q in pair) for pair in family]
-                for family in (quantity.ours, quantity.theirs)
-            )
-            return interpolate_gap(ours, theirs)
-    return means[quantity]
 
 
 @dataclass(frozen=True)

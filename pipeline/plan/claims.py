@@ -88,7 +88,9 @@ class _Compiler:
         for i, factor in enumerate(claim.for_each):
             if factor != MEASURE and factor not in self.study.factors:
                 known = [*self.study.factors, MEASURE]
-                self.problems.add((*path, "for_each"), f"factor {factor!r} is unknown", suggest(factor, known))
+                self.problems.add(
+                    (*path, "for_each"), f"factor {factor!r} is unknown", suggest(factor, known)
+                )
             elif any(factor in side for side in sides) or (factor == MEASURE and claim.measure is not None):
                 self.problems.add(
                     (*path, "for_each", i),
@@ -99,22 +101,30 @@ class _Compiler:
     def _check_along(self, along: Any, path: PathTuple) -> None:
         factor, levels = self.ordered_levels(along)
         if factor == STEP and isinstance(along, str):
-            self.problems.add(path, "the steps of a trend are not listed", "Write along: {step: [50, 100, 150]}.")
+            self.problems.add(
+                path, "the steps of a trend are not listed", "Write along: {step: [50, 100, 150]}."
+            )
         elif factor == STEP:
             return
         elif factor not in self.study.factors:
-            self.problems.add(path, f"factor {factor!r} is unknown", suggest(factor, [*self.study.factors, STEP]))
+            self.problems.add(
+                path, f"factor {factor!r} is unknown", suggest(factor, [*self.study.factors, STEP])
+            )
         else:
             self.quantities.check({factor: tuple(levels)}, path)
             if len(levels) < 2:
-                self.problems.add(path, f"factor {factor!r} has one level: there is no order", "List two or more.")
+                self.problems.add(
+                    path, f"factor {factor!r} has one level: there is no order", "List two or more."
+                )
 
     def ordered_levels(self, along: Any) -> tuple[str, list[Any]]:
         """The factor that a trend follows, and its levels in order."""
         if isinstance(along, str):
             return along, list(self.study.factors[along].levels) if along in self.study.factors else []
         factor, levels = next(iter(along.items()), ("", ()))
-        return factor, list(levels) if factor == STEP else [name for lv in levels for name in chosen_levels(lv)]
+        return factor, list(levels) if factor == STEP else [
+            name for lv in levels for name in chosen_levels(lv)
+        ]
 
     def _each(self, claim: ClaimSpec) -> list[dict[str, str]]:
         """One fixing per combination of levels of `for_each` that the other selectors allow."""
@@ -155,18 +165,27 @@ class _ClaimParts:
         if claim.order is not None:
             names = [_short(selector) for selector in claim.order]
             pairs = zip(
-                enumerate(claim.order), enumerate(claim.order[1:], start=1), itertools.pairwise(names), strict=False
+                enumerate(claim.order),
+                enumerate(claim.order[1:], start=1),
+                itertools.pairwise(names),
+                strict=False,
             )
             found = [
                 self._contrast(
-                    "below", self.quantity(a, ("order", i)), self.quantity(b, ("order", j)), f"{x} < {y}", ("order", i)
+                    "below",
+                    self.quantity(a, ("order", i)),
+                    self.quantity(b, ("order", j)),
+                    f"{x} < {y}",
+                    ("order", i),
                 )
                 for (i, a), (j, b), (x, y) in pairs
             ]
             return None if any(part is None for part in found) else found
         if claim.trend is not None:
             return self._trend()
-        kind: Kind = next(k for k in ("above", "below", "at_least", "at_most", "between") if getattr(claim, k) is not None)
+        kind: Kind = next(
+            k for k in ("above", "below", "at_least", "at_most", "between") if getattr(claim, k) is not None
+        )
         left = self.quantity({}, ("of",))
         if kind in ("above", "below"):
             right = self.quantity(getattr(claim, kind), (kind,))
@@ -222,7 +241,9 @@ class _ClaimParts:
             return self._note_same(place)
         claim, label = self.claim, self._labelled(label)
         if isinstance(left, Mean) and isinstance(right, Mean) and left.metric == right.metric:
-            return Part(label=label, kind=kind, left=left.units, right=right.units, by=claim.by, times=claim.times)
+            return Part(
+                label=label, kind=kind, left=left.units, right=right.units, by=claim.by, times=claim.times
+            )
         effect: Any = subtract(left, right)
         if claim.times is not None:
             effect = Sum(terms=((1.0, left), (-claim.times, right)))
@@ -235,7 +256,11 @@ class _ClaimParts:
         low, high = claim.between or (claim.at_least if kind == "at_least" else claim.at_most, None)
         if isinstance(quantity, Mean):
             return Part(label=self.label, kind=kind, left=quantity.units, value=low, high=high)
-        is_plain = isinstance(quantity, Ratio) and isinstance(quantity.top, Mean) and isinstance(quantity.bottom, Mean)
+        is_plain = (
+            isinstance(quantity, Ratio)
+            and isinstance(quantity.top, Mean)
+            and isinstance(quantity.bottom, Mean)
+        )
         if is_plain and quantity.top.metric == quantity.bottom.metric and high is None and low > 0:
             return Part(
                 label=self.label, kind=kind, left=quantity.top.units, right=quantity.bottom.units, times=low
@@ -315,5 +340,7 @@ class _ClaimParts:
 def _short(selector: Mapping[str, Any]) -> str:
     """A selector of an order in a word or two."""
     return " ".join(
-        "/".join(chosen_levels(v)) if not is_pick(v) else f"{next(iter(v))} of {f}" for f, v in selector.items() if f != "metric"
+        "/".join(chosen_levels(v)) if not is_pick(v) else f"{next(iter(v))} of {f}"
+        for f, v in selector.items()
+        if f != "metric"
     )

@@ -102,12 +102,16 @@ class Metrics:
         if name not in self.lowered.data_keys:
             if not self.study.broken and not self.problems:
                 self.problems.add(
-                    path, f"data {name!r} is no data entry of the study", suggest(name, self.lowered.data_keys)
+                    path,
+                    f"data {name!r} is no data entry of the study",
+                    suggest(name, self.lowered.data_keys),
                 )
             return False
         if not dot or not fact:
             self.problems.add(
-                path, f"metric {metric!r} names no count", f"Write data.{name}.rows_out or data.{name}.dropped.REASON."
+                path,
+                f"metric {metric!r} names no count",
+                f"Write data.{name}.rows_out or data.{name}.dropped.REASON.",
             )
             return False
         return True
@@ -128,7 +132,9 @@ class Metrics:
                 self._check_column(condition, {}, (*path, "given", condition))
         if len(self.problems) > before:
             return None
-        given = GivenMetric(statistic=statistic, column=column, given=dict(spec.given), params=dict(spec.params))
+        given = GivenMetric(
+            statistic=statistic, column=column, given=dict(spec.given), params=dict(spec.params)
+        )
         name = describe_given(given)
         self.given[name] = given
         return name

@@ -51,7 +51,10 @@ class Quantities:
         picked = [key for key, value in selector.items() if is_pick(value)]
         for key in picked[1:]:
             self.problems.add(
-                (*path, key), "a selector picks the largest or smallest twice", "Keep one max or min.", key=True
+                (*path, key),
+                "a selector picks the largest or smallest twice",
+                "Keep one max or min.",
+                key=True,
             )
         for key, value in selector.items():
             if key == MEASURE:
@@ -63,7 +66,9 @@ class Quantities:
                 self._check_step(value, (*path, key))
             elif isinstance(value, Mapping) and not (is_pick(value) and isinstance(_listed(value), tuple)):
                 self.problems.add(
-                    (*path, key), f"{key}: it should be a level, a list of levels or a pick", "Write {max: [a, b]}."
+                    (*path, key),
+                    f"{key}: it should be a level, a list of levels or a pick",
+                    "Write {max: [a, b]}.",
                 )
             else:
                 factors[key] = _listed(value)
@@ -80,7 +85,9 @@ class Quantities:
         steps = inner if isinstance(inner, tuple) else (inner,)
         if not (is_stretch(inner) or inner is None or all(type(step) is int for step in steps)):
             self.problems.add(
-                path, f"step: {value!r} is no step", "Write 100, [50, 100], {max: [50, 100]} or {from: 1, to: 10}."
+                path,
+                f"step: {value!r} is no step",
+                "Write 100, [50, 100], {max: [50, 100]} or {from: 1, to: 10}.",
             )
 
     def select(
@@ -103,7 +110,11 @@ class Quantities:
             return Fact(name=name, key=self.lowered.data_keys[name], fact=fact)
         picked = next((key for key, value in merged.items() if is_pick(value)), None)
         if picked is None:
-            return self._curve(rest, merged, "mean", path) if family == "training" else self._mean(metric, merged, path)
+            return (
+                self._curve(rest, merged, "mean", path)
+                if family == "training"
+                else self._mean(metric, merged, path)
+            )
         pick, levels = next(iter(merged[picked].items()))
         if not isinstance(levels, tuple):
             if picked == STEP and family == "training":
@@ -120,10 +131,16 @@ class Quantities:
         steps = merged.get(STEP)
         if isinstance(steps, Mapping):
             self.problems.add(
-                path, "a stretch of steps is for training.COLUMN; responses are sampled at checkpoints", "List steps."
+                path,
+                "a stretch of steps is for training.COLUMN; responses are sampled at checkpoints",
+                "List steps.",
             )
             return None
-        wanted = [int(s) for s in (steps if isinstance(steps, tuple) else (steps,))] if steps is not None else [None]
+        wanted = (
+            [int(s) for s in (steps if isinstance(steps, tuple) else (steps,))]
+            if steps is not None
+            else [None]
+        )
         chosen = merged.get(MEASURE)
         measures = list(self.study.measures) if chosen is None else chosen_levels(chosen)
         found = [
@@ -142,13 +159,17 @@ class Quantities:
         if isinstance(steps, Mapping):
             first, last = steps.get("from"), steps.get("to")
         elif isinstance(steps, tuple):
-            self.problems.add(path, "the steps of a training curve are a stretch", "Write step: {from: 1, to: 10}.")
+            self.problems.add(
+                path, "the steps of a training curve are a stretch", "Write step: {from: 1, to: 10}."
+            )
             return None
         else:
             first = last = steps
         runs = self._runs()
         found = [
-            index for cell in self._match(merged) for index in runs.get(tuple(cell.as_dict().items()), {}).values()
+            index
+            for cell in self._match(merged)
+            for index in runs.get(tuple(cell.as_dict().items()), {}).values()
         ]
         if found:
             return Curve(column=column, runs=tuple(found), first=first, last=last, pick=pick)

@@ -132,7 +132,9 @@ class Store:
         """The unit's responses averaged per problem, with the columns of the analyses that are named."""
         key = (unit.scores, *(unit.analyses[name] for name in analyses if name in unit.analyses))
         if key not in self._means:
-            self._means[key] = None if self.missing(unit, analyses) else average_rows(self._join(unit, analyses))
+            self._means[key] = (
+                None if self.missing(unit, analyses) else average_rows(self._join(unit, analyses))
+            )
         return self._means[key]
 
     def _join(self, unit: Unit, analyses: Sequence[str]) -> pl.DataFrame:

@@ -119,7 +119,13 @@ def _span(scales: Sequence[_Scale], metric: Metric) -> tuple[float, float]:
     values = [
         v
         for s in scales
-        for v in (s.centre, *s.interval, *s.decisive, s.threshold, s.threshold if s.upper is None else s.upper)
+        for v in (
+            s.centre,
+            *s.interval,
+            *s.decisive,
+            s.threshold,
+            s.threshold if s.upper is None else s.upper,
+        )
         if math.isfinite(v)
     ]
     values += [0.0 if s.kind in CHANGES else 1.0 for s in scales if s.kind != "level"]
@@ -208,7 +214,10 @@ def _details(part: Part, verdict: Verdict, scale: _Scale, metric: Metric) -> tup
     if part.effect is not None or part.kind == "between":
         contrast = "effect"
     rows += [
-        (contrast, f"{_words(verdict.effect or 0.0, kind, unit)}, claimed {_claimed_detail(part, verdict, kind, metric)}"),
+        (
+            contrast,
+            f"{_words(verdict.effect or 0.0, kind, unit)}, claimed {_claimed_detail(part, verdict, kind, metric)}",
+        ),
         (
             "decided at",
             f"{100 * verdict.level:.4g} % (Holm), interval [{_words(low, kind, unit)}, {_words(high, kind, unit)}]",

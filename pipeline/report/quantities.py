@@ -98,9 +98,7 @@ class Frontier(Strict):
     kind: Literal["frontier"] = "frontier"
 
 
-Quantity = Annotated[
-    Mean | Curve | Fact | Sum | Ratio | Extreme | First | Frontier, Discriminator("kind")
-]
+Quantity = Annotated[Mean | Curve | Fact | Sum | Ratio | Extreme | First | Frontier, Discriminator("kind")]
 Leaf = Mean | Curve | Fact
 
 

@@ -26,7 +26,11 @@ from pipeline.stats import EmptySideError, Panel, Side
 def missing_runs(curve: Curve, request: Request, store: Store) -> list[str]:
     """The runs of a curve that are not done, in words."""
     runs = [request.runs[i] for i in curve.runs]
-    return [f"{' · '.join(r.cell.values())} · {r.stage} · replicate {r.replicate}" for r in runs if not store.find(r.key)]
+    return [
+        f"{' · '.join(r.cell.values())} · {r.stage} · replicate {r.replicate}"
+        for r in runs
+        if not store.find(r.key)
+    ]
 
 
 def find_column(log: pl.DataFrame, column: str) -> str | None:
@@ -51,7 +55,9 @@ def make_curve_side(curve: Curve, request: Request, store: Store) -> Side:
     values = np.mean(
         [[[series[keys[r]][step] for step in steps] for r in replicates] for keys in cells.values()], axis=0
     )
-    noise = f"trainings like these ({len(replicates)} replicates)" if len(replicates) > 1 else "these runs only"
+    noise = (
+        f"trainings like these ({len(replicates)} replicates)" if len(replicates) > 1 else "these runs only"
+    )
     if curve.pick != "mean":
         extreme = values.max(axis=1) if curve.pick == "max" else values.min(axis=1)
         panel = Panel("training", ("run",), extreme[:, None], is_sample=False)

@@ -12,9 +12,7 @@ ClaimSelector = dict[str, Scalar | tuple[Scalar, ...] | dict[str, Any] | None]
 """A selector that may also name a `measure` and a `metric`, pick `{max: [levels]}`, and give a stretch of steps."""
 
 COMPARISONS = ("above", "below", "at_least", "at_most", "between", "order", "trend")
-Trend = Literal[
-    "rises", "falls", "rises at every step", "falls at every step", "never rises", "never falls"
-]
+Trend = Literal["rises", "falls", "rises at every step", "falls at every step", "never rises", "never falls"]
 
 
 class MetricSpec(Model):
@@ -59,8 +57,12 @@ def _is_number(value: Any) -> bool:
 class FirstSpec(Model):
     """The first level of a factor at which the metric reaches that of other cells."""
 
-    along: str | dict[str, tuple[Scalar, ...]] = Field(description="The factor, or {factor: [levels in order]}.")
-    reaches: ClaimSelector = Field(description="The cells whose metric is to be reached (differing factors only).")
+    along: str | dict[str, tuple[Scalar, ...]] = Field(
+        description="The factor, or {factor: [levels in order]}."
+    )
+    reaches: ClaimSelector = Field(
+        description="The cells whose metric is to be reached (differing factors only)."
+    )
     by: float = Field(0.0, description="So much more than theirs; negative tolerates a loss.")
 
 
@@ -76,12 +78,18 @@ class ClaimSpec(Model):
     measure: str | tuple[str, ...] | None = Field(
         None, description="One measure, or several (macro mean); the macro mean over all when absent."
     )
-    of: ClaimSelector = Field({}, description="The cells that the claim is about: factor: level (or levels), step: n.")
+    of: ClaimSelector = Field(
+        {}, description="The cells that the claim is about: factor: level (or levels), step: n."
+    )
     minus: ClaimSelector | None = Field(None, description="Speak of the difference to these cells.")
     relative_to: ClaimSelector | None = Field(None, description="Speak of the ratio to these cells.")
     first: FirstSpec | None = Field(None, description="Speak of the first level that reaches other cells.")
-    above: ClaimSelector | None = Field(None, description="Claimed: of > these cells (differing factors only).")
-    below: ClaimSelector | None = Field(None, description="Claimed: of < these cells (differing factors only).")
+    above: ClaimSelector | None = Field(
+        None, description="Claimed: of > these cells (differing factors only)."
+    )
+    below: ClaimSelector | None = Field(
+        None, description="Claimed: of < these cells (differing factors only)."
+    )
     by: float = Field(
         0.0, description="Margin of the difference; negative tolerates a loss (non-inferiority)."
     )
@@ -108,7 +116,9 @@ class ClaimSpec(Model):
         "`… at every step`, or `never …`, which tolerates changes up to `by`.",
     )
     where: ClaimSelector = Field({}, description="Restricts all sides.")
-    for_each: tuple[str, ...] = Field((), description="Decide once per level of these factors, or per measure.")
+    for_each: tuple[str, ...] = Field(
+        (), description="Decide once per level of these factors, or per measure."
+    )
     published: str | None = Field(None, description="What the paper reports, shown beside the verdict.")
 
     @model_validator(mode="before")
@@ -134,7 +144,9 @@ class ClaimSpec(Model):
         kind = given[0]
         takes_by = kind in ("above", "below") or (self.trend or "").startswith("never")
         if (self.by and not takes_by) or (self.times is not None and kind not in ("above", "below")):
-            raise ValueError("by and times belong to above and below (by also to `never rises`, `never falls`)")
+            raise ValueError(
+                "by and times belong to above and below (by also to `never rises`, `never falls`)"
+            )
         if self.by and self.times is not None:
             raise ValueError("give by (a difference) or times (a ratio), not both")
         if (self.along is None) != (self.trend is None):
@@ -145,13 +157,17 @@ class ClaimSpec(Model):
             raise ValueError("give one of minus, relative_to and first\nKeep one of them.")
         changed = self.minus is not None or self.relative_to is not None or self.first is not None
         if self.times is not None and changed:
-            raise ValueError("times compares plain values; with minus, relative_to or first compare by a number")
+            raise ValueError(
+                "times compares plain values; with minus, relative_to or first compare by a number"
+            )
         if self.matched is not None and (kind not in ("above", "below") or changed or self.times is not None):
             raise ValueError("matched belongs to above and below of plain values")
         if self.between is not None and self.between[0] >= self.between[1]:
             raise ValueError("between is empty\nWrite [low, high].")
         if "of" not in self.model_fields_set and self._needs_cells(kind):
-            raise ValueError("a claim needs `of`: the cells that it is about\nAdd it; {} stands for all cells.")
+            raise ValueError(
+                "a claim needs `of`: the cells that it is about\nAdd it; {} stands for all cells."
+            )
         return self
 
     def _needs_cells(self, kind: str) -> bool:
