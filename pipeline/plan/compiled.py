@@ -21,8 +21,9 @@ from pipeline.plan.data import is_unpinned
 from pipeline.plan.graph import Graph
 from pipeline.plan.lower import Lowered, lower_study
 from pipeline.plan.metrics import Metrics
+from pipeline.plan.showing import Shown, compile_shown
 from pipeline.record import NAME as RECORD
-from pipeline.report.request import CompiledClaim, GivenMetric, Part, Published, Request
+from pipeline.report.request import CompiledClaim, GivenMetric, Part, Request
 from pipeline.spec import read_study
 from pipeline.spec.study import Study
 
@@ -35,6 +36,7 @@ class StudyPlan:
     lowered: Lowered
     claims: tuple[CompiledClaim, ...]
     metrics: Mapping[str, GivenMetric]
+    shown: Shown
     report: str
 
     def request(self) -> Request:
@@ -53,8 +55,10 @@ class StudyPlan:
             runs=tuple(self.lowered.runs),
             datasets=tuple(self.lowered.datasets),
             claims=self.claims,
-            published=tuple(_published(entry) for entry in spec.published),
+            published=self.shown.published,
             metrics=self.metrics,
+            figures=self.shown.figures,
+            tables=self.shown.tables,
         )
 
 
@@ -179,14 +183,15 @@ def _compile_one(path: Path, graph: Graph) -> StudyPlan:
     lowered = lower_study(study, graph, problems)
     metrics = Metrics(lowered, problems)
     claims = compile_claims(lowered, problems, metrics)
+    shown = compile_shown(lowered, problems, metrics)
     if not lowered.units and not problems:
         problems.add(
             (), "the study measures nothing: no cell has a measure", "Declare factors, cells and a measure."
         )
     if problems:
         raise SpecErrors(dict.fromkeys(problems))
-    report = _add_report(graph, study, lowered, claims, metrics.given)
-    return StudyPlan(study, lowered, claims, metrics.given, report)
+    report = _add_report(graph, study, lowered, claims, metrics.given, shown)
+    return StudyPlan(study, lowered, claims, metrics.given, shown, report)
 
 
 def _add_report(
@@ -195,6 +200,7 @@ def _add_report(
     lowered: Lowered,
     claims: tuple[CompiledClaim, ...],
     given: Mapping[str, GivenMetric],
+    declared: Shown,
 ) -> str:
     """The report's artifact: named by what it measures and claims, not by titles or questions."""
     module = stages.load("report")
@@ -225,12 +231,14 @@ def _add_report(
         ]
         for c in sorted(claims, key=lambda claim: claim.name)
     ]
-    published = [entry.model_dump(mode="json") for entry in study.spec.published]
+    published = [asdict(number) for number in declared.published]
     shown = json.dumps(
         cells, separators=(",", ":"), ensure_ascii=False
     )  # text, integers and null: canonical as it is
     metrics = [[name, asdict(metric)] for name, metric in sorted(given.items())]
-    parts = [canonical_json(part) for part in (decided, published, *([metrics] if metrics else []))]
+    drawn = [asdict(item) for item in (*(declared.figures or ()), *declared.tables)]
+    later = [part for part in (metrics, drawn) if part]
+    parts = [canonical_json(part) for part in (decided, published, *later)]
     content = digest(f"[{','.join([shown, *parts])}]")
     config = module.Config(study=study.name, content=content)
     settled: Settled = settle("report", module.VERSION, config, len(graph.settled))
@@ -250,11 +258,3 @@ def _decided(part: Part) -> list[Any]:
 
 def _plain_protocol(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if isinstance(value, (str, int, float, bool))}
-
-
-def _published(entry: Any) -> Published:
-    cell = {factor: str(level) for factor, level in entry.cell.items() if factor != "step"}
-    return Published(
-        label=entry.label, cell=cell, metric=entry.metric, value=entry.value, source=entry.source,
-        measure=entry.measure, step=entry.cell.get("step"),
-    )  # fmt: skip

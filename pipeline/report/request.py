@@ -134,7 +134,10 @@ class GivenMetric(_Strict):
 
 @dataclass(frozen=True, kw_only=True)
 class Published(_Strict):
-    """A number that a paper printed, in our units (shares from 0 to 1, tokens); no measure: mean of all."""
+    """A number that a paper printed, in our units (shares from 0 to 1, tokens); no measure: mean of all.
+
+    Where it is another work's (`is_ours` false), no cell of ours answers to it.
+    """
 
     label: str
     cell: Cell
@@ -143,6 +146,40 @@ class Published(_Strict):
     source: str
     measure: str | None = None
     step: int | None = None
+    is_ours: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureRequest(_Strict):
+    """A declared figure: metrics `y` against a factor, `step` or a metric; no measures: the mean of all."""
+
+    name: str
+    title: str
+    caption: str
+    kind: Literal["curve", "bars"]
+    x: str
+    y: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    panels: str | None = None
+    measures: tuple[str, ...] = ()
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    places: tuple[float, ...] = ()
+    published: bool = False
+    bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRequest(_Strict):
+    """A declared table; columns are (measure or "", metric)."""
+
+    name: str
+    title: str
+    caption: str
+    rows: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    step: int | None = None
+    published: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +199,8 @@ class Request(_Strict):
     claims: tuple[CompiledClaim, ...] = ()
     published: tuple[Published, ...] = ()
     metrics: Mapping[str, GivenMetric] = field(default_factory=dict)
+    figures: tuple[FigureRequest, ...] | None = None
+    tables: tuple[TableRequest, ...] = ()
 
     def __post_init__(self) -> None:
         for claim in self.claims:

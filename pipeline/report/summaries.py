@@ -17,6 +17,9 @@ from pipeline.report.request import Request, Unit
 from pipeline.stats import EmptySideError, Estimate, estimate_mean
 
 ALL_MEASURES = "mean of measures"
+JOINED = " + "
+"""Between the names of measures that are averaged."""
+
 ALWAYS = ("accuracy", "tokens", "truncated")
 
 
@@ -155,16 +158,21 @@ class Summaries:
 
     def units_of(self, group: tuple[CellKey, int | None], measure: str) -> list[Unit]:
         """The planned units of a cell on one measure, or on all."""
-        return [u for u in self._groups[group] if measure in (u.measure, ALL_MEASURES)]
+        wanted = self.measures_in(measure)
+        return [u for u in self._groups[group] if u.measure in wanted]
+
+    def measures_in(self, measure: str) -> tuple[str, ...]:
+        """The measures that a name stands for: all, one, or several joined by a plus."""
+        return self.measures if measure == ALL_MEASURES else tuple(measure.split(JOINED))
 
     def _summarise(self, group: tuple[CellKey, int | None], measure: str, metric: Metric) -> Summary | None:
         planned = self.units_of(group, measure)
         done = [u for u in planned if is_measured(u, metric, self._store)]
-        if measure == ALL_MEASURES:
+        if len(self.measures_in(measure)) > 1:
             whole = [
                 r
                 for r in {u.replicate for u in done}
-                if len({u.measure for u in done if u.replicate == r}) == len(self.measures)
+                if len({u.measure for u in done if u.replicate == r}) == len(self.measures_in(measure))
             ]
             done = [u for u in done if u.replicate in whole]
         try:

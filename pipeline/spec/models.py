@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from pipeline.prompt import Prompt
 from pipeline.spec.base import Model, Name, Selector
 from pipeline.spec.claims import ClaimSpec
+from pipeline.spec.figures import FigureSpec, PublishedSpec, TableSpec
 from pipeline.stages.score import ScoreConfig
 
 Mapping_ = dict[str, Any]
@@ -118,17 +119,6 @@ class DataSpec(Model):
         return self
 
 
-class PublishedSpec(Model):
-    """A number that a paper printed, to stand beside ours."""
-
-    label: str = Field(description="What it is, as the paper says it.")
-    cell: Selector = Field({}, description="The cells it belongs to.")
-    measure: str | None = Field(None, description="The measure it belongs to.")
-    metric: str = Field("accuracy", description="The metric it belongs to.")
-    value: float = Field(description="The number, in our units (accuracy 0 to 1, tokens).")
-    source: str = Field(description="Where it stands in the paper.")
-
-
 class Spec(Model):
     """A study file."""
 
@@ -161,4 +151,8 @@ class Spec(Model):
     score: ScoreConfig = Field(ScoreConfig(), description="How responses are graded.")
     analyses: tuple[str | dict[str, Any], ...] = Field((), description="Text analyses of the responses.")
     claims: dict[Name, ClaimSpec] = Field({}, description="Statements that the data decide.")
+    figures: dict[Name, FigureSpec] | None = Field(
+        None, description="The report's figures; one per factor and one of the checkpoints when absent."
+    )
+    tables: dict[Name, TableSpec] = Field({}, description="Tables of cells by measures, beside the paper's.")
     published: tuple[PublishedSpec, ...] = Field((), description="The paper's numbers, shown beside ours.")
