@@ -101,16 +101,22 @@ class _Compiler:
         names = () if given is None else (given,) if isinstance(given, str) else given
         for name in names:
             if name not in self.study.spec.measure:
-                self.problems.add(path, f"measure {name!r} is unknown", suggest(name, self.study.spec.measure))
+                self.problems.add(
+                    path, f"measure {name!r} is unknown", suggest(name, self.study.spec.measure)
+                )
         return names
 
     def _check_factors(self, spec: FigureSpec, path: PathTuple) -> None:
         for i, factor in enumerate(spec.lines):
             if factor not in self.study.factors:
-                self.problems.add((*path, "lines", i), f"factor {factor!r} is unknown", suggest(factor, self.study.factors))
+                self.problems.add(
+                    (*path, "lines", i), f"factor {factor!r} is unknown", suggest(factor, self.study.factors)
+                )
         if spec.panels is not None and spec.panels not in (MEASURE, *self.study.factors):
             known = (*self.study.factors, MEASURE)
-            self.problems.add((*path, "panels"), f"factor {spec.panels!r} is unknown", suggest(spec.panels, known))
+            self.problems.add(
+                (*path, "panels"), f"factor {spec.panels!r} is unknown", suggest(spec.panels, known)
+            )
         if isinstance(spec.band, dict):
             known = self.study.spec.measure if spec.panels == MEASURE else ()
             factor = self.study.factors.get(spec.panels or "")
@@ -118,7 +124,10 @@ class _Compiler:
             for level in spec.band:
                 if level not in known:
                     self.problems.add(
-                        (*path, "band", level), f"band: {level!r} is no panel", suggest(level, known), key=True
+                        (*path, "band", level),
+                        f"band: {level!r} is no panel",
+                        suggest(level, known),
+                        key=True,
                     )
 
     def _check_points(self, spec: FigureSpec, path: PathTuple) -> None:
@@ -127,7 +136,9 @@ class _Compiler:
         cells = self.cells.match(spec.where)
         if spec.x not in (*self.study.factors, STEP):
             shown = list(self.study.factors)  # a scatter has a point per cell
-        elif spec.x == STEP and not any(m for m in cells if any((m, s) in self.steps for s in self._steps_of(m))):
+        elif spec.x == STEP and not any(
+            m for m in cells if any((m, s) in self.steps for s in self._steps_of(m))
+        ):
             if not str(spec.y).startswith("training."):
                 self.problems.add(
                     (*path, "x"), "no cell of the figure has checkpoints", "Give the RL level `checkpoints`."
@@ -181,7 +192,9 @@ class _Compiler:
         before = len(self.problems)
         for i, factor in enumerate(spec.rows):
             if factor not in self.study.factors:
-                self.problems.add((*path, "rows", i), f"factor {factor!r} is unknown", suggest(factor, self.study.factors))
+                self.problems.add(
+                    (*path, "rows", i), f"factor {factor!r} is unknown", suggest(factor, self.study.factors)
+                )
         columns = [self._column(text, (*path, "columns", i)) for i, text in enumerate(spec.columns)]
         check_selector(self.study, spec.where, (*path, "where"), self.problems, steps=True)
         if len(self.problems) > before or None in columns:
@@ -246,7 +259,9 @@ class _Compiler:
         if found:
             differ = next(f for f in self.study.factors if len({c.level(f) for c in found}) > 1)
             self.problems.add(
-                path, f"{len(found)} cells answer to a published number ({shown})", f"Name its level of {differ!r}."
+                path,
+                f"{len(found)} cells answer to a published number ({shown})",
+                f"Name its level of {differ!r}.",
             )
         else:
             self.problems.add(

@@ -17,9 +17,11 @@ from markupsafe import Markup
 from pipeline.claims import ClaimVerdict, decide_claim
 from pipeline.report import account
 from pipeline.report.artifacts import Store
+from pipeline.report.declared import draw_declared, tabulate_declared
 from pipeline.report.evidence import gather_claim
 from pipeline.report.figures import draw_checkpoint_figure, draw_level_figures
 from pipeline.report.forest import view_claim
+from pipeline.report.lines import Figure
 from pipeline.report.metrics import format_value, parse_metric
 from pipeline.report.request import Request
 from pipeline.report.responses import pick_responses
@@ -67,7 +69,6 @@ def _describe_results(
     """What the page says about the measurements."""
     pairs = zip(request.claims, verdicts, strict=True)
     by_name = {metric.name: metric for metric in summaries.metrics}
-    checkpoints = draw_checkpoint_figure(summaries)
     return {
         "request": request,
         "claims": [
@@ -75,7 +76,8 @@ def _describe_results(
             for claim, verdict in pairs
         ],
         "tally": Counter(verdict.status for verdict in verdicts),
-        "figures": [*draw_level_figures(summaries), *([checkpoints] if checkpoints else [])],
+        "figures": _draw_figures(request, summaries, store),
+        "tables": [tabulate_declared(table, summaries) for table in request.tables],
         "training": draw_training_figures(request, store),
         "metrics": summaries.metrics,
         "final_rows": tabulate_cells(summaries, summaries.final_groups(), summaries.measures_and_mean[:1]),
@@ -85,6 +87,14 @@ def _describe_results(
         "n_cells": len({group[0] for group in summaries.groups}),
         "n_replicates": len({unit.replicate for unit in request.units}),
     }
+
+
+def _draw_figures(request: Request, summaries: Summaries, store: Store) -> list[Figure]:
+    """The declared figures; where none are declared, one per factor and one of the checkpoints."""
+    if request.figures is not None:
+        return [draw_declared(figure, summaries, store) for figure in request.figures]
+    checkpoints = draw_checkpoint_figure(summaries)
+    return [*draw_level_figures(summaries), *([checkpoints] if checkpoints else [])]
 
 
 def _describe_account(request: Request, store: Store, out_dir: Path) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from pipeline.report.request import Request, Unit
 from pipeline.stats import EmptySideError, Estimate, estimate_mean
 
 ALL_MEASURES = "mean of measures"
+RECORDED = ("training.", "data.")
+"""Families of metrics that are read from logs and records, not from responses."""
+
 JOINED = " + "
 """Between the names of measures that are averaged."""
 
@@ -57,6 +60,9 @@ class Summary:
 def list_metrics(request: Request, store: Store) -> list[Metric]:
     """accuracy, tokens and truncated; then the claims' metrics; then every column of the finished analyses."""
     names = [*ALWAYS, *claimed_metrics(request), *(p.metric for p in request.published)]
+    names += [name for figure in request.figures or () for name in (*figure.y, figure.x)]
+    names += [metric for table in request.tables for _, metric in table.columns]
+    names = [n for n in names if n not in request.factors and n != "step" and not n.startswith(RECORDED)]
     for analysis in dict.fromkeys(name for unit in request.units for name in unit.analyses):
         done = next(
             (u for u in request.units if analysis in u.analyses and not store.missing(u, (analysis,))), None

@@ -31,10 +31,13 @@ class FigureSpec(Model):
         None, description="One measure, or several (macro mean); the macro mean over all when absent."
     )
     where: Selector = Field({}, description="Which cells.")
-    log_x: bool = Field(False, description="Place levels by the logarithm of their rows (or of their number).")
+    log_x: bool = Field(
+        False, description="Place levels by the logarithm of their rows (or of their number)."
+    )
     published: bool = Field(False, description="Mark the paper's numbers.")
     band: Band | dict[str, Band] | None = Field(
-        None, description="A range of y to shade, e.g. the paper's axis; {level of `panels`: [low, high]} for each panel."
+        None,
+        description="A range of y to shade, e.g. the paper's axis; {level of `panels`: [low, high]} for each panel.",
     )
 
     @model_validator(mode="before")
@@ -82,7 +85,9 @@ class PublishedSpec(Model):
     unit: Literal["ours", "percent"] = Field(
         "ours", description="percent: shares (accuracy, truncated, pass@k) are printed as 0 to 100."
     )
-    cell: Selector = Field({}, description="The cells that it (or every row of the table) belongs to; step: n.")
+    cell: Selector = Field(
+        {}, description="The cells that it (or every row of the table) belongs to; step: n."
+    )
     measure: str | None = Field(None, description="The measure of one number; the mean over all when absent.")
     metric: str = Field("accuracy", description="The metric of one number.")
     value: float | None = Field(None, description="One number.")
@@ -105,8 +110,12 @@ class PublishedSpec(Model):
                 raise ValueError(
                     f"a row of {self.source!r} needs {len(self.columns)} values\nWrite values: [a, b, …], one per column."
                 )
-            if any(v is not None and (isinstance(v, bool) or not isinstance(v, (int, float))) for v in values):
-                raise ValueError(f"a value of {self.source!r} is no number\nLeave what the paper lacks empty (~).")
+            if any(
+                v is not None and (isinstance(v, bool) or not isinstance(v, (int, float))) for v in values
+            ):
+                raise ValueError(
+                    f"a value of {self.source!r} is no number\nLeave what the paper lacks empty (~)."
+                )
         return self
 
 
