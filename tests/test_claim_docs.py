@@ -64,7 +64,7 @@ def test_logs_and_records_are_found(tmp_path: Path) -> None:
     claims = claims_of(tmp_path, EXAMPLES[2])
     curves = [q for q in leaves(claims["curve_falls"].parts[0].effect) if isinstance(q, Curve)]
     assert [(c.first, c.last) for c in curves] == [(91, 100), (1, 10)]
-    assert len(curves[0].runs) == 3 * 2 * 4, "replicates × models × SFT levels"
+    assert len(curves[0].runs) == 2 * 2 * 4, "replicates × models × SFT levels"
     assert isinstance(claims["kept"].parts[0].effect, Fact)
 
 

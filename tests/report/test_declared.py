@@ -27,6 +27,7 @@ def put_unit(root: Path, unit, seed: int) -> None:
     right = rng.random((problems, samples)) < 1 / (1 + np.exp(hardness - logit - rng.normal(0, 0.1)))[:, None]
     mean = (20 if cell["sft"] == "none" else 34) * LENGTHS[cell["rl"]] * (1.2 if unit.measure == "hard" else 1)
     length = np.clip(rng.gamma(6, mean / 6, (problems, samples)).astype(int) + 1, 1, 48)
+    right &= length < 48
     ids = [f"{unit.measure}-{i:02}" for i in range(problems) for _ in range(samples)]
     keys = {"problem_id": ids, "sample_index": list(range(samples)) * problems}
     scores = pl.DataFrame(
