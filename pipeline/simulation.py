@@ -46,9 +46,9 @@ class DrawnEstimate:
     df: float = math.inf
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """The percentiles of the draws, never leaving out the estimate; endless where nothing can be drawn."""
+        """The percentiles of the draws, never leaving out the estimate; endless where too much has no value."""
         cut = int((1 - level) / 2 * (DRAWS + 1))
-        if cut < 1 or any(np.isnan(drawn).any() for drawn in self.draws):
+        if cut < 1:
             return -math.inf, math.inf
         lows = [float(drawn[cut - 1]) for drawn in self.draws]
         highs = [float(drawn[-cut]) for drawn in self.draws]
@@ -56,7 +56,7 @@ class DrawnEstimate:
 
     def p_value(self, threshold: float) -> float:
         """Two-sided p of `threshold`: below 1 − level where the interval leaves it out, never zero."""
-        if not self.has_width or any(np.isnan(drawn).any() for drawn in self.draws):
+        if not self.has_width:
             return 1.0
         return max(_p_value(drawn, threshold) for drawn in self.draws)
 
@@ -86,9 +86,18 @@ def simulate(sides: Sequence[Side], *evaluations: Evaluate, reflect: bool = Fals
         noise += _draw_replicates(group, sides, aligned, rng)
     value = float(evaluations[0]([means[i : i + 1] for i in range(len(sides))])[0])
     found = [evaluate([means[i] + noise[:, i] for i in range(len(sides))]) for evaluate in evaluations]
-    drawn = tuple(np.sort(2 * value - values if reflect else values) for values in found)
+    shifted = [2 * value - values if reflect else values for values in found]
+    drawn = tuple(np.sort(held) for values in shifted for held in _hold_missing(values))
     has_width = bool(np.ptp(noise, axis=0).all()) and math.isfinite(value)
     return DrawnEstimate(value, drawn, sizes, count_replicates(sides), has_width, tuple(dict.fromkeys(notes)))
+
+
+def _hold_missing(values: Array) -> tuple[Array, ...]:
+    """Draws in which the quantity has no value count as very small and as very large: both are held."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return (values,)
+    return np.where(missing, -np.inf, values), np.where(missing, np.inf, values)
 
 
 def _draw_problems(

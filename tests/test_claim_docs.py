@@ -51,7 +51,10 @@ def test_a_claim_per_measure_and_model_has_a_part_for_each(tmp_path: Path) -> No
 def test_an_order_and_a_strict_trend_are_a_part_per_neighbour(tmp_path: Path) -> None:
     claims = claims_of(tmp_path, EXAMPLES[0])
     assert [p.label for p in claims["best_start"].parts] == ["64 < none", "none < 256"]
-    assert [(p.label, p.kind) for p in claims["efficiency"].parts] == [("64 → 128", "above"), ("128 → 256", "above")]
+    assert [(p.label, p.kind) for p in claims["efficiency"].parts] == [
+        ("64 → 128", "above"),
+        ("128 → 256", "above"),
+    ]
     assert len(claims["shrinks"].parts) == 2 and claims["shrinks"].parts[0].kind == "below"
 
 
@@ -72,7 +75,11 @@ def test_selections_first_levels_and_frontiers_are_what_they_say(tmp_path: Path)
     claims = claims_of(tmp_path, EXAMPLES[3])
     assert isinstance(claims["best_early"].parts[0].effect.terms[0][1], Extreme)
     first = claims["recovers_sooner"].parts[0].effect.terms[0][1]
-    assert isinstance(first, First) and len(first.levels) == 3 and claims["recovers_sooner"].parts[0].value == 0.5
+    assert (
+        isinstance(first, First)
+        and len(first.levels) == 3
+        and claims["recovers_sooner"].parts[0].value == 0.5
+    )
     frontier = claims["frontier"].parts[0].effect
     assert isinstance(frontier, Frontier) and len(frontier.ours) == len(frontier.theirs) == 2
 

@@ -53,10 +53,15 @@ class _Compiler:
         return CompiledClaim(
             name=name,
             text=claim.text or describe_claim(claim, metric),
-            metric=metric,
+            metric=self._shown_metric(claim, metric),
             parts=tuple(parts),
             published=claim.published,
         )
+
+    def _shown_metric(self, claim: ClaimSpec, metric: str) -> str:
+        """The metric that names the axis: that of `of` where it has its own."""
+        own = claim.of.get("metric")
+        return metric if own is None else self.metrics.name(own, ()) or metric
 
     def _measures(self, claim: ClaimSpec) -> tuple[str, ...]:
         if claim.measure is None:

@@ -15,7 +15,6 @@ from pipeline.report.artifacts import Record, Store
 from pipeline.report.evidence import name_unit
 from pipeline.report.request import DataNode, Request
 
-
 MOST_EXAMPLES = 3
 """Dropped rows that are named per reason."""
 

@@ -72,7 +72,9 @@ def _describe_results(
     return {
         "request": request,
         "claims": [
-            view_claim(claim, verdict, by_name.get(claim.metric) or parse_metric(claim.metric))
+            view_claim(
+                claim, verdict, by_name.get(claim.metric) or parse_metric(claim.metric, request.metrics)
+            )
             for claim, verdict in pairs
         ],
         "tally": Counter(verdict.status for verdict in verdicts),

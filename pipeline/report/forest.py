@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from pipeline.claims import ClaimVerdict, Verdict
 from pipeline.report.metrics import Metric, UnitKind, format_value
+from pipeline.report.quantities import Curve, Fact, leaves
 from pipeline.report.request import CompiledClaim, Part
 from pipeline.report.svg import draw_strip
 
@@ -167,7 +168,7 @@ def _view_part(
         status=verdict.status,
         words=words,
     )
-    size = f"{verdict.n_problems:,} problems × {verdict.n_replicates} replicate{'s' * (verdict.n_replicates != 1)}"
+    size = _describe_size(part, verdict)
     return PartView(
         part.label,
         verdict.status,
@@ -232,3 +233,15 @@ def _claimed_detail(part: Part, verdict: Verdict, kind: str, metric: Metric) -> 
     if part.effect is not None or part.kind == "between":
         return _claimed(part, metric)
     return f"{SIGNS[part.kind]} {_words(verdict.threshold, kind, metric.unit)}"
+
+
+def _describe_size(part: Part, verdict: Verdict) -> str:
+    """How much stands behind a part: problems, logged steps or rows, by replicates."""
+    below = [] if part.effect is None else list(leaves(part.effect))
+    word = "problems"
+    if below and all(isinstance(leaf, Curve) for leaf in below):
+        word = "logged steps"
+    elif below and all(isinstance(leaf, Fact) for leaf in below):
+        return f"{verdict.n_problems:,} rows"
+    replicates = f"{verdict.n_replicates} replicate{'s' * (verdict.n_replicates != 1)}"
+    return f"{verdict.n_problems:,} {word} × {replicates}" if verdict.n_problems else replicates

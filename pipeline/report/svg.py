@@ -165,7 +165,8 @@ def _draw_x_axis(
         places = sorted((at_x(x), name) for x, name in zip(at, frame.x_names, strict=True))
     else:
         steps = sorted({p.x for line in lines for p in line.points})
-        inside = steps if len(steps) <= 6 else [t for t in nice_ticks(*span) if span[0] <= t <= span[1]]
+        are_few = len(steps) <= 6 and all(float(x).is_integer() for x in steps)
+        inside = steps if are_few else [t for t in nice_ticks(*span) if span[0] <= t <= span[1]]
         places = [(at_x(t), f"{t:,.10g}") for t in inside]
     room = min((b[0] - a[0] for a, b in itertools.pairwise(places)), default=0)
     widest = max((len(name) for _, name in places), default=0) * CHARACTER_WIDTH

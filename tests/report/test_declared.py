@@ -25,7 +25,9 @@ def put_unit(root: Path, unit, seed: int) -> None:
     logit += {"none": 0.0, "64": -1.2, "128": -0.4, "256": 0.3}[cell["sft"]] + 0.4 * (cell["rl"] != "none")
     hardness = np.random.default_rng(5).normal(0, 1, problems)
     right = rng.random((problems, samples)) < 1 / (1 + np.exp(hardness - logit - rng.normal(0, 0.1)))[:, None]
-    mean = (20 if cell["sft"] == "none" else 34) * LENGTHS[cell["rl"]] * (1.2 if unit.measure == "hard" else 1)
+    mean = (
+        (20 if cell["sft"] == "none" else 34) * LENGTHS[cell["rl"]] * (1.2 if unit.measure == "hard" else 1)
+    )
     length = np.clip(rng.gamma(6, mean / 6, (problems, samples)).astype(int) + 1, 1, 48)
     right &= length < 48
     ids = [f"{unit.measure}-{i:02}" for i in range(problems) for _ in range(samples)]
@@ -51,7 +53,9 @@ def put_unit(root: Path, unit, seed: int) -> None:
         ("analyse", unit.analyses["reflection_keywords"], "measures.parquet"): pl.DataFrame(
             {**keys, "reflects": reflects, "keywords": reflects.astype(float)}
         ),
-        ("analyse", unit.analyses["layout"], "measures.parquet"): pl.DataFrame({**keys, "boxed": right.ravel()}),
+        ("analyse", unit.analyses["layout"], "measures.parquet"): pl.DataFrame(
+            {**keys, "boxed": right.ravel()}
+        ),
     }
     for (stage, key, name), table in tables.items():
         (root / stage / key).mkdir(parents=True, exist_ok=True)
