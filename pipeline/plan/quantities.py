@@ -74,6 +74,15 @@ class Quantities:
                 factors[key] = _listed(value)
         check_selector(self.study, factors, path, self.problems, steps=True)
 
+    def ordered_levels(self, along: Any) -> tuple[str, list[Any]]:
+        """The factor that a trend follows, and its levels in order."""
+        if isinstance(along, str):
+            return along, list(self.study.factors[along].levels) if along in self.study.factors else []
+        factor, levels = next(iter(along.items()), ("", ()))
+        return factor, list(levels) if factor == STEP else [
+            name for lv in levels for name in chosen_levels(lv)
+        ]
+
     def check_measure(self, name: str, path: PathTuple) -> None:
         """Note a measure that the study does not have."""
         known = self.study.spec.measure

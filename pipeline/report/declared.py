@@ -128,7 +128,13 @@ class _Drawing:
             if summary is not None and x is not None:
                 key = tuple((f, levels[f]) for f in self.figure.lines)
                 found.setdefault(key, []).append(
-                    Point(x, summary.estimate.value, *summary.interval, words=describe_summary(summary))
+                    Point(
+                        x,
+                        summary.estimate.value,
+                        *summary.interval,
+                        words=describe_summary(summary),
+                        x_interval=self._x_interval(group, measure),
+                    )
                 )
         lines = []
         for key, points in found.items():
@@ -147,6 +153,10 @@ class _Drawing:
             summary = self.summaries.get(group, measure, self.x_metric)
             return None if summary is None else summary.estimate.value
         return self._place(dict(group[0])[self.figure.x])
+
+    def _x_interval(self, group: Group, measure: str) -> tuple[float, float] | None:
+        found = None if self.x_metric is None else self.summaries.get(group, measure, self.x_metric)
+        return None if found is None else found.interval
 
     def _place(self, level: str) -> float:
         if self.figure.places:

@@ -28,6 +28,7 @@ class Point:
     low: float | None = None
     high: float | None = None
     words: str = ""
+    x_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def draw_panel(frame: PanelFrame, lines: Sequence[Line]) -> Markup:
     labels = [_shorten(line.label) for line in drawn if line.label and not line.is_thin and not frame.is_bars]
     right = 18 + CHARACTER_WIDTH * max((len(label) for label in labels), default=0)
     bottom = HEIGHT - BOTTOM
-    xs = [p.x for line in drawn for p in line.points]
+    xs = [x for line in drawn for p in line.points for x in (p.x, *(p.x_interval or ()))]
+    xs = [x for x in xs if math.isfinite(x)]
     x_low, x_high = min(xs, default=0), max(xs, default=1)
     if frame.x_names:
         ends = frame.x_places or (0, len(frame.x_names) - 1)
@@ -259,6 +261,13 @@ def _draw_line(
             parts.append(
                 Markup('<line class="bar" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
                     x, at_y(p.low), at_y(p.high)
+                )
+            )
+        if p.x_interval is not None and all(math.isfinite(x) for x in p.x_interval):
+            ends = [at_x(x) for x in p.x_interval]
+            parts.append(
+                Markup('<line class="bar" x1="{0:.1f}" x2="{1:.1f}" y1="{2:.1f}" y2="{2:.1f}"/>').format(
+                    *ends, y
                 )
             )
         parts.append(
