@@ -9,17 +9,22 @@ The parts of one claim are read one by one, so they share one error rate of 5 %:
 its interval at that level. Parts that are still incomplete count in the number of parts, so that results
 that arrive later never loosen a verdict. The claim is supported where all parts are, refuted where any is.
 
+A plain difference, a slope, a difference of differences and a ratio have closed intervals (`stats`); whatever
+picks or divides further is drawn (`simulation`). *Between* is supported where the whole interval lies inside
+(an equivalence test at the stricter two-sided level) and refuted where it lies outside.
+
 Refused: deciding by an interval without width (nothing varied), which no result could contradict.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from pipeline.intervals import LEVEL, Estimate
+from pipeline.report.estimates import AnyEstimate, estimate_quantity
 from pipeline.report.request import CompiledClaim, Part
 from pipeline.stats import Side, estimate_contrast, estimate_mean, estimate_ratio
 
@@ -28,11 +33,17 @@ Status = Literal["supported", "refuted", "undecided", "incomplete"]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What one part is decided on: its sides, or the names of the measurements that are missing."""
+    """What one part is decided on: its sides (or those of its effect's leaves), or what is missing."""
 
     left: Side | None = None
     right: Side | None = None
+    leaves: Mapping[Any, Side] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """All sides."""
+        return (*(side for side in (self.left, self.right) if side is not None), *self.leaves.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +53,7 @@ class Verdict:
     status: Status
     label: str = ""
     threshold: float = 0.0
+    upper: float | None = None
     effect: float | None = None
     interval: tuple[float, float] | None = None
     decisive: tuple[float, float] | None = None
@@ -70,14 +82,13 @@ class ClaimVerdict:
 
 def decide_claim(claim: CompiledClaim, evidence: Sequence[Evidence]) -> ClaimVerdict:
     """Decide every part of a claim at its Holm level, then the claim; one evidence per part, in order."""
-    estimates = [_estimate(part, given) for part, given in zip(claim.parts, evidence, strict=True)]
-    p_values = [
-        1.0 if e is None else e.p_value(p.threshold) for p, e in zip(claim.parts, estimates, strict=True)
-    ]
+    pairs = list(zip(claim.parts, evidence, strict=True))
+    estimates = [estimate_part(part, given) for part, given in pairs]
+    p_values = [1.0 if e is None else _p_value(p, e) for (p, _), e in zip(pairs, estimates, strict=True)]
     levels = holm_levels(p_values)
     verdicts = tuple(
-        decide(part, given, level=level)
-        for part, given, level in zip(claim.parts, evidence, levels, strict=True)
+        _decide(part, given, estimate, level)
+        for (part, given), estimate, level in zip(pairs, estimates, levels, strict=True)
     )
     return ClaimVerdict(
         name=claim.name, status=combine_statuses([v.status for v in verdicts]), parts=verdicts
@@ -86,13 +97,18 @@ def decide_claim(claim: CompiledClaim, evidence: Sequence[Evidence]) -> ClaimVer
 
 def decide(part: Part, evidence: Evidence, *, level: float = LEVEL) -> Verdict:
     """Decide one part by its interval at `level`."""
-    estimate = _estimate(part, evidence)
-    if estimate is None or evidence.left is None:
+    return _decide(part, evidence, estimate_part(part, evidence), level)
+
+
+def _decide(part: Part, evidence: Evidence, estimate: AnyEstimate | None, level: float) -> Verdict:
+    low, high = bounds_of(part)
+    if estimate is None:
         count = len(evidence.missing)
         return Verdict(
             status="incomplete",
             label=part.label,
-            threshold=part.threshold,
+            threshold=low,
+            upper=high,
             level=level,
             missing=evidence.missing,
             note=f"{count} measurement{'s are' if count != 1 else ' is'} not there yet",
@@ -100,39 +116,65 @@ def decide(part: Part, evidence: Evidence, *, level: float = LEVEL) -> Verdict:
     verdict = Verdict(
         status="undecided",
         label=part.label,
-        threshold=part.threshold,
+        threshold=low,
+        upper=high,
         effect=estimate.value,
         interval=estimate.interval(),
         decisive=estimate.interval(level),
         level=level,
-        p_value=estimate.p_value(part.threshold),
+        p_value=_p_value(part, estimate),
         df=estimate.df if math.isfinite(estimate.df) else None,
-        left=estimate_mean(evidence.left).value,
+        left=estimate_mean(evidence.left).value if evidence.left else None,
         right=estimate_mean(evidence.right).value if evidence.right else None,
         ratio=_ratio(part, evidence, LEVEL),
         decisive_ratio=(_ratio(part, evidence, level) or (None,))[1:] or None,
         n_problems=estimate.n_problems,
         n_replicates=estimate.n_replicates,
-        scope=describe_scope(evidence.left, evidence.right),
+        scope=describe_scope(*evidence.sides),
     )
-    status, note = _judge(part, verdict)
+    status, note = _judge(part, verdict, has_width=estimate.has_width)
     return replace(verdict, status=status, note="; ".join(filter(None, (note, *estimate.notes))))
 
 
-def _judge(part: Part, verdict: Verdict) -> tuple[Status, str]:
+def bounds_of(part: Part) -> tuple[float, float | None]:
+    """What the effect is held against: a threshold, or both ends of a range."""
+    if part.kind == "between":
+        return part.value or 0.0, part.high
+    return part.threshold + (part.value or 0.0 if part.effect is not None else 0.0), None
+
+
+def _p_value(part: Part, estimate: AnyEstimate) -> float:
+    """p of the threshold; of the nearer end of a range, which is the larger one."""
+    return max(estimate.p_value(bound) for bound in bounds_of(part) if bound is not None)
+
+
+def _judge(part: Part, verdict: Verdict, *, has_width: bool) -> tuple[Status, str]:
     low, high = verdict.decisive
-    if low == high:
+    if not math.isfinite(verdict.effect):
+        return "undecided", "the effect has no value: a division by zero, or frontiers without a common range"
+    if not has_width:
         return (
             "undecided",
             "every problem gave exactly the same difference, so its spread cannot be estimated",
         )
-    above, below = low > part.threshold, high < part.threshold
+    if verdict.upper is not None:
+        return _judge_range(verdict, low, high)
+    above, below = low > verdict.threshold, high < verdict.threshold
     if above or below:
         return ("supported" if above == part.claims_larger else "refuted"), ""
-    if verdict.effect == part.threshold:
+    if verdict.effect == verdict.threshold:
         return "undecided", "the point estimate lies on the threshold"
-    agrees = (verdict.effect > part.threshold) == part.claims_larger
+    agrees = (verdict.effect > verdict.threshold) == part.claims_larger
     return "undecided", f"the point estimate {'agrees with' if agrees else 'contradicts'} the claim"
+
+
+def _judge_range(verdict: Verdict, low: float, high: float) -> tuple[Status, str]:
+    if verdict.threshold <= low and high <= verdict.upper:
+        return "supported", ""
+    if high < verdict.threshold or low > verdict.upper:
+        return "refuted", ""
+    agrees = verdict.threshold <= verdict.effect <= verdict.upper
+    return "undecided", f"the point estimate lies {'inside' if agrees else 'outside'} the range"
 
 
 def _ratio(part: Part, evidence: Evidence, level: float) -> tuple[float, float, float] | None:
@@ -142,15 +184,18 @@ def _ratio(part: Part, evidence: Evidence, level: float) -> tuple[float, float, 
     return estimate_ratio(evidence.left, evidence.right, level=level)
 
 
-def _estimate(part: Part, evidence: Evidence) -> Estimate | None:
-    """The effect a − times·b or a − value; None where measurements are missing."""
-    if evidence.missing or evidence.left is None:
+def estimate_part(part: Part, evidence: Evidence) -> AnyEstimate | None:
+    """The effect a − times·b, a − value or a part's own; None where measurements are missing."""
+    if evidence.missing or not evidence.sides:
         return None
+    if part.effect is not None:
+        return estimate_quantity(part.effect, evidence.leaves)
     if part.right and evidence.right is not None:
         return estimate_contrast(
             evidence.left, evidence.right, times=1.0 if part.times is None else part.times
         )
-    return _Shifted.of(estimate_mean(evidence.left), part.value) if part.value is not None else None
+    mean = estimate_mean(evidence.left)
+    return mean if part.kind == "between" else _Shifted.of(mean, part.value or 0.0)
 
 
 @dataclass(frozen=True)
@@ -199,9 +244,11 @@ def combine_statuses(statuses: Sequence[Status]) -> Status:
     return "supported" if statuses else "incomplete"
 
 
-def describe_scope(left: Side, right: Side | None) -> str:
+def describe_scope(*sides: Side) -> str:
     """What the interval speaks about: which source of noise it holds."""
-    replicates = [len(side.replicates) for side in (left, right) if side is not None and side.trained]
+    if all(side.scope for side in sides):
+        return "; ".join(dict.fromkeys(side.scope for side in sides))
+    replicates = [len(side.replicates) for side in sides if side.trained]
     if not replicates:
         return "these models as they are, on problems like these"
     if min(replicates) == 1:

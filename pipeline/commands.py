@@ -166,7 +166,7 @@ def schema(options: Namespace) -> int:
 def new(options: Namespace) -> int:
     """Print a commented study."""
     from pipeline.errors import Location, Problem
-    from pipeline.spec.models import check_name
+    from pipeline.spec.base import check_name
     from pipeline.spec.template import template
 
     try:

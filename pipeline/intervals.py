@@ -48,6 +48,12 @@ class Estimate:
         return max(sum(term.variance for term in self.terms), 0.0)
 
     @property
+    def has_width(self) -> bool:
+        """Whether anything varied; an interval without width decides nothing."""
+        low, high = self.interval()
+        return low != high
+
+    @property
     def df(self) -> float:
         """Satterthwaite's degrees of freedom of the summed mean squares, at least 1; 1 with two replicates."""
         if self.few or not math.isfinite(self.variance):

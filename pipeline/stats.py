@@ -15,7 +15,9 @@ Refused: an empty side (EmptySideError), a measure whose two sides have no probl
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +43,8 @@ class Panel:
     measure: str
     problems: tuple[str, ...]
     values: Array
+    is_sample: bool = True
+    """Whether its problems stand for others; where not, only replicates vary."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +55,26 @@ class Side:
     replicates: tuple[int, ...]
     trained: bool = True
     bounded: bool = False
+    scope: str = ""
+    """What the values stand for, where they are no responses to problems."""
 
     def __post_init__(self) -> None:
         if not self.panels or any(panel.values.size == 0 for panel in self.panels):
             raise EmptySideError("no problem has a value", "Score at least one response for it.")
 
 
+Terms = Sequence[tuple[float, Side]]
+"""A weighted sum of the means of sides."""
+
+
 def estimate_mean(side: Side) -> Estimate:
     """The macro mean of one side (Wilson intervals for shares, with the effective sample size)."""
-    return _combine(side, None, 1.0)
+    return estimate_linear(((1.0, side),))
 
 
 def estimate_contrast(left: Side, right: Side, *, times: float = 1.0) -> Estimate:
     """The linear contrast a − times·b, paired by problem and, where both sides have them, by replicate."""
-    return _combine(left, right, times)
+    return estimate_linear(((1.0, left), (-times, right)))
 
 
 def estimate_ratio(left: Side, right: Side, *, level: float = LEVEL) -> tuple[float, float, float]:
@@ -72,16 +82,58 @@ def estimate_ratio(left: Side, right: Side, *, level: float = LEVEL) -> tuple[fl
 
     Fieller 1954, JRSS B 16:175. The upper limit is infinite where b itself may be zero.
     """
-    top, bottom = estimate_mean(left).value, estimate_mean(right).value
-    if bottom <= 0:
-        return math.nan, 0.0, math.inf
-    ratio = top / bottom
+    fieller = FiellerRatio(((1.0, left),), ((1.0, right),))
+    return fieller.value, *fieller.interval(level)
 
-    def is_outside(c: float) -> bool:
-        low, high = estimate_contrast(left, right, times=c).interval(level)
-        return not low <= 0 <= high
 
-    return ratio, _bisect(is_outside, ratio, 0.0), _bisect(is_outside, ratio, 1e3 * max(ratio, 1.0))
+@dataclass(frozen=True)
+class FiellerRatio:
+    """The ratio of two weighted sums of means; an Estimate in all that deciding asks of one."""
+
+    top: Terms
+    bottom: Terms
+
+    @functools.cached_property
+    def value(self) -> float:
+        below = estimate_linear(self.bottom).value
+        return estimate_linear(self.top).value / below if below > 0 else math.nan
+
+    def _contrast(self, c: float) -> Estimate:
+        return estimate_linear((*self.top, *((-c * weight, side) for weight, side in self.bottom)))
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        if math.isnan(self.value):
+            return 0.0, math.inf
+
+        def is_outside(c: float) -> bool:
+            low, high = self._contrast(c).interval(level)
+            return not low <= 0 <= high
+
+        far = 1e3 * max(self.value, 1.0)
+        return _bisect(is_outside, self.value, 0.0), _bisect(is_outside, self.value, far)
+
+    def p_value(self, threshold: float) -> float:
+        return 1.0 if math.isnan(self.value) else self._contrast(threshold).p_value(0.0)
+
+    @property
+    def df(self) -> float:
+        return self._contrast(self.value).df
+
+    @property
+    def has_width(self) -> bool:
+        return not math.isnan(self.value) and self._contrast(self.value).has_width
+
+    @property
+    def n_problems(self) -> int:
+        return estimate_linear(self.top).n_problems
+
+    @property
+    def n_replicates(self) -> int:
+        return self._contrast(1.0).n_replicates
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return () if math.isnan(self.value) else self._contrast(self.value).notes
 
 
 def _bisect(is_outside: Any, inside: float, far: float) -> float:
@@ -93,62 +145,85 @@ def _bisect(is_outside: Any, inside: float, far: float) -> float:
     return (inside + far) / 2
 
 
-def _combine(left: Side, right: Side | None, times: float) -> Estimate:
-    paired = right is not None and len(left.replicates) > 1 and left.replicates == right.replicates
-    blocks = _weighted_blocks(left, right, times)
+def estimate_linear(terms: Terms) -> Estimate:
+    """A weighted sum of means, paired by problem over all sides and by replicate over those that share them."""
+    blocks = _weighted_blocks(terms)
     notes: list[str] = []
-    terms: list[Term] = []
+    parts: list[Term] = []
     value = 0.0
-    for a, b in blocks.values():
-        per_problem = sum(block.mean(axis=0) for block in (a, b) if block is not None)
+    scale = max(abs(weight) / len(side.panels) for weight, side in terms)
+    bounded = all(side.bounded for _, side in terms)
+    for by_side, is_sample in blocks.values():
+        per_problem = sum(block.mean(axis=0) for block in by_side.values())
         value += float(per_problem.mean())
-        terms.append(
-            _problem_term(per_problem, scale=_scale(left, right, times), bounded=left.bounded, notes=notes)
-        )
+        if is_sample:
+            parts.append(_problem_term(per_problem, scale=scale, bounded=bounded, notes=notes))
     few: list[Term] = []
-    groups = (
-        [[_sum_blocks(a, b) for a, b in blocks.values()]] if paired else zip(*blocks.values(), strict=True)
-    )
-    for group in groups:
-        between, errors = _replicate_terms([block for block in group if block is not None])
+    for sides in _paired_sides(terms):
+        summed = [
+            sum(by_side[i] for i in sides if i in by_side)
+            for by_side, _ in blocks.values()
+            if any(i in by_side for i in sides)
+        ]
+        between, errors = _replicate_terms(summed)
         if between is not None:
-            (few if between.df < 2 else terms).append(between)
-            terms += errors
-    sizes = [(a if a is not None else b).shape[1] for a, b in blocks.values()]
-    share_n = (
-        _effective_problems(value, [*terms, *few], sizes, few=bool(notes))
-        if right is None and left.bounded
-        else None
-    )
-    n_replicates = min((len(side.replicates) for side in (left, right) if side and side.trained), default=1)
+            (few if between.df < 2 else parts).append(between)
+            parts += errors
+    sizes = [next(iter(by_side.values())).shape[1] for by_side, is_sample in blocks.values() if is_sample]
+    is_share = len(terms) == 1 and terms[0][0] == 1.0 and bounded and bool(sizes)
+    share_n = _effective_problems(value, [*parts, *few], sizes, few=bool(notes)) if is_share else None
     return Estimate(
-        value, tuple(terms), sum(sizes), n_replicates, share_n, tuple(dict.fromkeys(notes)), tuple(few)
-    )
+        value, tuple(parts), sum(sizes), count_replicates(side for _, side in terms), share_n,
+        tuple(dict.fromkeys(notes)), tuple(few),
+    )  # fmt: skip
 
 
-def _weighted_blocks(
-    left: Side, right: Side | None, times: float
-) -> dict[str, tuple[Array | None, Array | None]]:
-    """Per measure both sides' weighted values on the problems that both have; their sum is the contrast."""
-    blocks: dict[str, tuple[Array | None, Array | None]] = {}
-    others = {panel.measure: panel for panel in right.panels} if right else {}
-    b_weight = -times / len(others) if others else 0.0
-    for panel in left.panels:
-        other = others.pop(panel.measure, None)
-        a, b = panel.values, None
-        if other is not None:
-            same = panel.problems == other.problems
-            common = list(panel.problems) if same else sorted(set(panel.problems) & set(other.problems))
-            if not common:
-                raise InputError(
-                    f"{panel.measure}: the two sides have no problem in common",
-                    "Compare cells measured alike.",
-                )
-            a, b = _pick(panel, common), b_weight * _pick(other, common)
-        blocks[panel.measure] = (a / len(left.panels), b)
-    for measure, other in others.items():
-        blocks[measure] = (None, b_weight * other.values)
-    return blocks
+def count_replicates(sides: Iterable[Side]) -> int:
+    """The fewest replicates of the sides that seeds could change; 1 where there is none."""
+    return min((len(side.replicates) for side in sides if side.trained), default=1)
+
+
+def _paired_sides(terms: Terms) -> list[list[int]]:
+    """Indices of the sides that share several replicates, group by group."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, (_, side) in enumerate(terms):
+        if len(side.replicates) > 1:
+            groups.setdefault(side.replicates, []).append(i)
+    return list(groups.values())
+
+
+def align_panels(sides: Sequence[Side]) -> dict[str, tuple[dict[int, Array], bool]]:
+    """Measure → (side index → values[replicate, problem] on the problems that all sides with it have, sampled?)."""
+    found: dict[str, dict[int, Panel]] = {}
+    for i, side in enumerate(sides):
+        for panel in side.panels:
+            found.setdefault(panel.measure, {})[i] = panel
+    aligned = {}
+    for measure, panels in found.items():
+        first, *others = panels.values()
+        if all(panel.problems == first.problems for panel in others):
+            common = list(first.problems)
+        else:
+            common = sorted(set(first.problems).intersection(*(panel.problems for panel in others)))
+        if not common:
+            raise InputError(
+                f"{measure}: the two sides have no problem in common", "Compare cells measured alike."
+            )
+        picked = {i: _pick(panel, common) for i, panel in panels.items()}
+        aligned[measure] = picked, all(panel.is_sample for panel in panels.values())
+    return aligned
+
+
+def _weighted_blocks(terms: Terms) -> dict[str, tuple[dict[int, Array], bool]]:
+    """Per measure every side's weighted values; their sum over sides and measures is the estimate."""
+    aligned = align_panels([side for _, side in terms])
+    return {
+        measure: (
+            {i: terms[i][0] / len(terms[i][1].panels) * block for i, block in by_side.items()},
+            is_sample,
+        )
+        for measure, (by_side, is_sample) in aligned.items()
+    }
 
 
 def _pick(panel: Panel, problems: list[str]) -> Array:
@@ -156,17 +231,6 @@ def _pick(panel: Panel, problems: list[str]) -> Array:
         return panel.values
     place = {problem: i for i, problem in enumerate(panel.problems)}
     return panel.values[:, [place[problem] for problem in problems]]
-
-
-def _sum_blocks(a: Array | None, b: Array | None) -> Array:
-    if a is None or b is None:
-        return a if b is None else b
-    return a + b
-
-
-def _scale(left: Side, right: Side | None, times: float) -> float:
-    """The largest possible change of one problem's contrast of shares, in either direction."""
-    return max(1 / len(left.panels), abs(times) / len(right.panels) if right else 0.0)
 
 
 def _problem_term(per_problem: Array, *, scale: float, bounded: bool, notes: list[str]) -> Term:

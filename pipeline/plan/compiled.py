@@ -8,7 +8,7 @@ import gc
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from pipeline.plan.artifact import Artifact, Settled, settle
 from pipeline.plan.claims import compile_claims
 from pipeline.plan.graph import Graph
 from pipeline.plan.lower import Lowered, lower_study
+from pipeline.plan.metrics import Metrics
+from pipeline.plan.showing import Shown, compile_shown
 from pipeline.plan.sources import is_unpinned
 from pipeline.record import NAME as RECORD
-from pipeline.report.request import CompiledClaim, Published, Request
+from pipeline.report.request import CompiledClaim, GivenMetric, Part, Request
 from pipeline.spec import read_study
 from pipeline.spec.study import Study
 
@@ -33,6 +35,8 @@ class StudyPlan:
     study: Study
     lowered: Lowered
     claims: tuple[CompiledClaim, ...]
+    metrics: Mapping[str, GivenMetric]
+    shown: Shown
     report: str
 
     def request(self) -> Request:
@@ -51,7 +55,10 @@ class StudyPlan:
             runs=tuple(self.lowered.runs),
             datasets=tuple(self.lowered.datasets),
             claims=self.claims,
-            published=tuple(_published(entry) for entry in spec.published),
+            published=self.shown.published,
+            metrics=self.metrics,
+            figures=self.shown.figures,
+            tables=self.shown.tables,
         )
 
 
@@ -174,17 +181,27 @@ def _compile(specs: Sequence[Path], results: Path) -> Plan:
 def _compile_one(path: Path, graph: Graph) -> StudyPlan:
     study, problems = read_study(path)
     lowered = lower_study(study, graph, problems)
-    claims = compile_claims(lowered, problems)
+    metrics = Metrics(lowered, problems)
+    claims = compile_claims(lowered, problems, metrics)
+    shown = compile_shown(lowered, problems, metrics)
     if not lowered.units and not problems:
         problems.add(
             (), "the study measures nothing: no cell has a measure", "Declare factors, cells and a measure."
         )
     if problems:
         raise SpecErrors(dict.fromkeys(problems))
-    return StudyPlan(study, lowered, claims, _add_report(graph, study, lowered, claims))
+    report = _add_report(graph, study, lowered, claims, metrics.given, shown)
+    return StudyPlan(study, lowered, claims, metrics.given, shown, report)
 
 
-def _add_report(graph: Graph, study: Study, lowered: Lowered, claims: tuple[CompiledClaim, ...]) -> str:
+def _add_report(
+    graph: Graph,
+    study: Study,
+    lowered: Lowered,
+    claims: tuple[CompiledClaim, ...],
+    given: Mapping[str, GivenMetric],
+    declared: Shown,
+) -> str:
     """The report's artifact: named by what it measures and claims, not by titles or questions."""
     module = stages.load("report")
     inputs: dict[str, tuple[str, ...]] = {
@@ -210,15 +227,19 @@ def _add_report(graph: Graph, study: Study, lowered: Lowered, claims: tuple[Comp
             c.metric,
             c.text,
             c.published,
-            [[p.label, p.kind, p.left, p.right, p.by, p.times, p.value] for p in c.parts],
+            [_decided(part) for part in c.parts],
         ]
         for c in sorted(claims, key=lambda claim: claim.name)
     ]
-    published = [entry.model_dump(mode="json") for entry in study.spec.published]
+    published = [asdict(number) for number in declared.published]
     shown = json.dumps(
         cells, separators=(",", ":"), ensure_ascii=False
     )  # text, integers and null: canonical as it is
-    content = digest(f"[{shown},{canonical_json(decided)},{canonical_json(published)}]")
+    metrics = [[name, asdict(metric)] for name, metric in sorted(given.items())]
+    drawn = [asdict(item) for item in (*(declared.figures or ()), *declared.tables)]
+    later = [part for part in (metrics, drawn) if part]
+    parts = [canonical_json(part) for part in (decided, published, *later)]
+    content = digest(f"[{','.join([shown, *parts])}]")
     config = module.Config(study=study.name, content=content)
     settled: Settled = settle("report", module.VERSION, config, len(graph.settled))
     graph.settled.append(settled)
@@ -228,13 +249,12 @@ def _add_report(graph: Graph, study: Study, lowered: Lowered, claims: tuple[Comp
     return key
 
 
+def _decided(part: Part) -> list[Any]:
+    """What decides a part; the fields of later forms only where they are used, so that plain claims stay named alike."""
+    later = [part.high, asdict(part.effect) if part.effect is not None else None]
+    plain = [part.label, part.kind, part.left, part.right, part.by, part.times, part.value]
+    return [*plain, *(later if any(x is not None for x in later) else [])]
+
+
 def _plain_protocol(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if isinstance(value, (str, int, float, bool))}
-
-
-def _published(entry: Any) -> Published:
-    cell = {factor: str(level) for factor, level in entry.cell.items() if factor != "step"}
-    return Published(
-        label=entry.label, cell=cell, metric=entry.metric, value=entry.value, source=entry.source,
-        measure=entry.measure, step=entry.cell.get("step"),
-    )  # fmt: skip

@@ -41,6 +41,8 @@ class Lowered:
     datasets: list[DataNode] = field(default_factory=list)
     cell_units: dict[tuple[Cell, int | None, str], list[int]] = field(default_factory=dict)
     """(cell, checkpoint step, measure) → indices of the units of all replicates."""
+    data_keys: dict[str, str] = field(default_factory=dict)
+    """Name of a data entry → its artifact, as the first cell asks for it."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class _Lowering:
     def lower(self) -> Lowered:
         self.policies.check_all()
         self.judges.check_all()
-        self.data.check_all(At(self.result.cells[0], 0, 0) if self.result.cells else None)
+        first = At(self.result.cells[0], 0, 0) if self.result.cells else None
+        self.data.check_all(first)
         self._check_levels()
         analyses = read_analyses(self.study, self.judges, self.problems)
         vary = self.study.spec.replicates.vary
@@ -102,6 +105,8 @@ class _Lowering:
                     own_seed = seed if "sample" in vary else 0
                     self._measure(cell, cell_dict, replicate, own_seed, step, policy, measures, analyses)
         self.result.datasets = list(self._nodes.values())
+        known = {name: self.data.entry(name, first) for name in self.study.spec.data}
+        self.result.data_keys = {name: rows.key for name, rows in known.items() if rows is not None}
         return self.result
 
     def _add_data(self, stage: str, config: Config, seed: int, inputs: Any, title: str, name: str) -> str:

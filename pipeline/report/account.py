@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from pipeline import record as records
 from pipeline.report.artifacts import Record, Store
 from pipeline.report.evidence import name_unit
 from pipeline.report.request import DataNode, Request
+
+MOST_EXAMPLES = 3
+"""Dropped rows that are named per reason."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class StageCost:
 
 @dataclass(frozen=True)
 class DataRow:
-    """One data set of the flow: rows in, rows out, and why rows were dropped; None where not done."""
+    """One data set of the flow: rows in and out, why rows were dropped with some of them; None where not done."""
 
     node: DataNode
     depth: int
@@ -44,6 +48,9 @@ class DataRow:
     rows_in: int | None = None
     rows_out: int | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    steps: tuple[tuple[str, int, int], ...] = ()
+    """(filter, rows in, rows out), where the artifact has several steps."""
 
 
 def list_keys(request: Request) -> dict[tuple[str, str], list[str]]:
@@ -116,12 +123,25 @@ def _data_row(node: DataNode, depth: int, nodes: Mapping[str, DataNode], store: 
         return DataRow(node, depth, sources)
     rows_in, rows_out = record.facts.get("rows_in"), record.facts.get("rows_out")
     total = sum(rows_in) if isinstance(rows_in, list) else rows_in
-    dropped = record.facts.get("dropped") or {}
-    reasons = (
-        {str(reason): int(count) for reason, count in dropped.items()} if isinstance(dropped, Mapping) else {}
-    )
+    steps = [step for step in record.facts.get("filters") or () if isinstance(step, Mapping)]
+    dropped: Counter[str] = Counter()
+    examples: dict[str, tuple[str, ...]] = {}
+    for facts in (record.facts, *steps):
+        reasons = facts.get("dropped")
+        dropped.update(reasons if isinstance(reasons, Mapping) else {})
+        shown = facts.get("dropped_examples") or facts.get("examples")
+        for reason, ids in (shown if isinstance(shown, Mapping) else {}).items():
+            examples[reason] = (*examples.get(reason, ()), *map(str, ids))[:MOST_EXAMPLES]
+    order = sorted(dropped.items(), key=lambda r: (-r[1], r[0]))
     return DataRow(
-        node, depth, sources, total, rows_out, dict(sorted(reasons.items(), key=lambda r: (-r[1], r[0])))
+        node,
+        depth,
+        sources,
+        total,
+        rows_out,
+        {str(reason): int(count) for reason, count in order if count},
+        examples,
+        tuple((str(s.get("filter", "")), s.get("rows_in", 0), s.get("rows_out", 0)) for s in steps),
     )
 
 

@@ -6,7 +6,7 @@ Refused: a record or a Parquet file that cannot be read, named with its path.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import polars as pl
 from pipeline import record as records
 from pipeline.errors import InputError
 from pipeline.report.request import Unit
+
+IDS = ("problem_id", "sample_index")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ class Store:
         self.stages = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
         self._records: dict[str, Record | None] = {}
         self._means: dict[tuple[str, ...], Means | None] = {}
+        self._rows: dict[tuple[str, ...], pl.DataFrame] = {}
 
     def find(self, key: str) -> Record | None:
         """The record of a finished artifact, whatever its stage; None while it is not done."""
@@ -113,42 +116,56 @@ class Store:
                 f"{record.folder / name}: not readable: {error}", "Run `studyc verify`."
             ) from None
 
-    def missing(self, unit: Unit, analysis: str | None = None) -> list[str]:
-        """Which artifacts a metric of this unit still lacks."""
-        keys = [unit.scores] + ([unit.analyses.get(analysis, f"analysis {analysis}")] if analysis else [])
+    def missing(self, unit: Unit, analyses: Sequence[str] = ()) -> list[str]:
+        """Which artifacts a metric of this unit that needs these analyses still lacks."""
+        keys = [unit.scores, *(unit.analyses.get(name, f"analysis {name}") for name in analyses)]
         return [key for key in keys if self.find(key) is None]
 
-    def means(self, unit: Unit, analysis: str | None = None) -> Means | None:
-        """The unit's responses averaged per problem, with the analysis's columns where one is named."""
-        key = (unit.scores, *([unit.analyses[analysis]] if analysis in unit.analyses else []))
+    def rows(self, unit: Unit, analyses: Sequence[str] = ()) -> pl.DataFrame:
+        """The unit's responses, one row each: correct, tokens, truncated, extracted, and the analyses' columns."""
+        key = (unit.scores, *(unit.analyses[name] for name in analyses))
+        if key not in self._rows:
+            self._rows[key] = self._join(unit, analyses)
+        return self._rows[key]
+
+    def means(self, unit: Unit, analyses: Sequence[str] = ()) -> Means | None:
+        """The unit's responses averaged per problem, with the columns of the analyses that are named."""
+        key = (unit.scores, *(unit.analyses[name] for name in analyses if name in unit.analyses))
         if key not in self._means:
-            self._means[key] = None if self.missing(unit, analysis) else self._average(unit, analysis)
+            self._means[key] = (
+                None if self.missing(unit, analyses) else average_rows(self._join(unit, analyses))
+            )
         return self._means[key]
 
-    def _average(self, unit: Unit, analysis: str | None) -> Means:
-        table = self.read_table(unit.scores, "scores.parquet").select(
-            "problem_id",
-            "sample_index",
+    def _join(self, unit: Unit, analyses: Sequence[str]) -> pl.DataFrame:
+        scores = self.read_table(unit.scores, "scores.parquet")
+        extracted = pl.col("extracted") if "extracted" in scores.columns else pl.lit(None, pl.String)
+        table = scores.select(
+            *IDS,
             pl.col("correct"),
             pl.col("n_tokens").alias("tokens"),
             (pl.col("finish_reason") == "length").alias("truncated"),
+            extracted.alias("extracted"),
         )
-        if analysis:
-            extra = self.read_table(unit.analyses[analysis], "measures.parquet")
-            extra = extra.rename(
-                {c: f"{analysis}.{c}" for c in extra.columns if c not in ("problem_id", "sample_index")}
-            )
-            table = table.join(extra, on=["problem_id", "sample_index"], how="left")
-        names = [
-            name
-            for name, kind in table.schema.items()
-            if name not in ("problem_id", "sample_index") and (kind.is_numeric() or kind == pl.Boolean)
-        ]
-        shares = frozenset(name for name in names if table.schema[name] == pl.Boolean)
-        grouped = (
-            table.group_by("problem_id")
-            .agg(pl.len().alias("samples"), *[pl.col(n).cast(pl.Float64).drop_nans().mean() for n in names])
-            .sort("problem_id")
-        )
-        columns = {name: grouped[name].to_numpy() for name in names}
-        return Means(tuple(grouped["problem_id"]), grouped["samples"].to_numpy(), columns, shares)
+        for name in analyses:
+            extra = self.read_table(unit.analyses[name], "measures.parquet")
+            extra = extra.rename({c: f"{name}.{c}" for c in extra.columns if c not in IDS})
+            table = table.join(extra, on=list(IDS), how="left")
+        return table
+
+
+def average_rows(table: pl.DataFrame) -> Means:
+    """Responses averaged per problem, every column that is a number or yes and no."""
+    names = [
+        name
+        for name, kind in table.schema.items()
+        if name not in IDS and (kind.is_numeric() or kind == pl.Boolean)
+    ]
+    shares = frozenset(name for name in names if table.schema[name] == pl.Boolean)
+    grouped = (
+        table.group_by("problem_id")
+        .agg(pl.len().alias("samples"), *[pl.col(n).cast(pl.Float64).drop_nans().mean() for n in names])
+        .sort("problem_id")
+    )
+    columns = {name: grouped[name].to_numpy() for name in names}
+    return Means(tuple(grouped["problem_id"]), grouped["samples"].to_numpy(), columns, shares)

@@ -17,10 +17,12 @@ from markupsafe import Markup
 from pipeline.claims import ClaimVerdict, decide_claim
 from pipeline.report import account
 from pipeline.report.artifacts import Store
+from pipeline.report.declared import draw_declared, tabulate_declared
 from pipeline.report.evidence import gather_claim
 from pipeline.report.figures import draw_checkpoint_figure, draw_level_figures
 from pipeline.report.forest import view_claim
-from pipeline.report.metrics import format_value
+from pipeline.report.lines import Figure
+from pipeline.report.metrics import format_value, parse_metric
 from pipeline.report.request import Request
 from pipeline.report.responses import pick_responses
 from pipeline.report.summaries import Summaries, list_metrics, number_units
@@ -45,7 +47,7 @@ def build(request: Request, results_root: Path, out_dir: Path) -> Built:
     numbers = number_units(request, metrics, store)
     summaries = Summaries(request, metrics, store, numbers)
     by_name = {metric.name: metric for metric in metrics}
-    verdicts = [decide_claim(c, gather_claim(c, by_name[c.metric], request, store)) for c in request.claims]
+    verdicts = [decide_claim(c, gather_claim(c, by_name, request, store)) for c in request.claims]
     missing, n_artifacts = account.list_missing(request, store)
     out_dir.mkdir(parents=True, exist_ok=True)
     context = {
@@ -67,12 +69,17 @@ def _describe_results(
     """What the page says about the measurements."""
     pairs = zip(request.claims, verdicts, strict=True)
     by_name = {metric.name: metric for metric in summaries.metrics}
-    checkpoints = draw_checkpoint_figure(summaries)
     return {
         "request": request,
-        "claims": [view_claim(claim, verdict, by_name[claim.metric]) for claim, verdict in pairs],
+        "claims": [
+            view_claim(
+                claim, verdict, by_name.get(claim.metric) or parse_metric(claim.metric, request.metrics)
+            )
+            for claim, verdict in pairs
+        ],
         "tally": Counter(verdict.status for verdict in verdicts),
-        "figures": [*draw_level_figures(summaries), *([checkpoints] if checkpoints else [])],
+        "figures": _draw_figures(request, summaries, store),
+        "tables": [tabulate_declared(table, summaries) for table in request.tables],
         "training": draw_training_figures(request, store),
         "metrics": summaries.metrics,
         "final_rows": tabulate_cells(summaries, summaries.final_groups(), summaries.measures_and_mean[:1]),
@@ -82,6 +89,14 @@ def _describe_results(
         "n_cells": len({group[0] for group in summaries.groups}),
         "n_replicates": len({unit.replicate for unit in request.units}),
     }
+
+
+def _draw_figures(request: Request, summaries: Summaries, store: Store) -> list[Figure]:
+    """The declared figures; where none are declared, one per factor and one of the checkpoints."""
+    if request.figures is not None:
+        return [draw_declared(figure, summaries, store) for figure in request.figures]
+    checkpoints = draw_checkpoint_figure(summaries)
+    return [*draw_level_figures(summaries), *([checkpoints] if checkpoints else [])]
 
 
 def _describe_account(request: Request, store: Store, out_dir: Path) -> dict[str, Any]:

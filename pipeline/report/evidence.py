@@ -7,13 +7,16 @@ a value in some replicate is left out of that side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from pipeline.claims import Evidence
 from pipeline.report.artifacts import Store
-from pipeline.report.metrics import Metric, linearise_ratio
+from pipeline.report.metrics import Metric
+from pipeline.report.quantities import Curve, Fact, leaves
+from pipeline.report.records import make_curve_side, make_fact_side, missing_runs
 from pipeline.report.request import CompiledClaim, Part, Request, Unit
 from pipeline.stats import Array, EmptySideError, Panel, Side
 
@@ -32,17 +35,24 @@ def cell_key(unit: Unit) -> tuple[CellKey, int | None]:
     return tuple(unit.cell.items()), unit.step
 
 
-def gather_claim(claim: CompiledClaim, metric: Metric, request: Request, store: Store) -> list[Evidence]:
+def gather_claim(
+    claim: CompiledClaim, metrics: Mapping[str, Metric], request: Request, store: Store
+) -> list[Evidence]:
     """The evidence of each part of a claim, in order."""
     trained = {run.key for run in request.runs}
-    return [_gather_part(part, metric, request.units, store, trained) for part in claim.parts]
+    return [
+        _gather_plain(part, metrics[claim.metric], request.units, store, trained)
+        if part.effect is None
+        else _gather_leaves(part.effect, metrics, request, store, trained)
+        for part in claim.parts
+    ]
 
 
-def _gather_part(
+def _gather_plain(
     part: Part, metric: Metric, units: Sequence[Unit], store: Store, trained: set[str]
 ) -> Evidence:
     sides = [[units[i] for i in indices] for indices in (part.left, part.right)]
-    missing = [name_unit(unit) for side in sides for unit in side if store.missing(unit, metric.analysis)]
+    missing = [name_unit(unit) for side in sides for unit in side if store.missing(unit, metric.needs)]
     if missing:
         return Evidence(missing=tuple(dict.fromkeys(missing)))
     try:
@@ -50,6 +60,36 @@ def _gather_part(
         return Evidence(left=left, right=make_side(sides[1], metric, store, trained) if sides[1] else None)
     except EmptySideError:
         return Evidence(missing=(f"a value of {metric.name} for any response of one side",))
+
+
+def _gather_leaves(
+    effect: Any, metrics: Mapping[str, Metric], request: Request, store: Store, trained: set[str]
+) -> Evidence:
+    """A side for every leaf of an effect, or the names of what is missing."""
+    found: dict[Any, Side] = {}
+    missing: list[str] = []
+    for leaf in dict.fromkeys(leaves(effect)):
+        if isinstance(leaf, Curve):
+            missing += missing_runs(leaf, request, store)
+        elif isinstance(leaf, Fact):
+            missing += [f"data {leaf.name}"] if store.find(leaf.key) is None else []
+        else:
+            units = [request.units[i] for i in leaf.units]
+            missing += [name_unit(u) for u in units if store.missing(u, metrics[leaf.metric].needs)]
+    if missing:
+        return Evidence(missing=tuple(dict.fromkeys(missing)))
+    for leaf in dict.fromkeys(leaves(effect)):
+        try:
+            if isinstance(leaf, Curve):
+                found[leaf] = make_curve_side(leaf, request, store)
+            elif isinstance(leaf, Fact):
+                found[leaf] = make_fact_side(leaf, store)
+            else:
+                units = [request.units[i] for i in leaf.units]
+                found[leaf] = make_side(units, metrics[leaf.metric], store, trained)
+        except EmptySideError as error:
+            return Evidence(missing=(f"a value of {getattr(leaf, 'metric', leaf)}: {error.what}",))
+    return Evidence(leaves=found)
 
 
 def make_side(units: Sequence[Unit], metric: Metric, store: Store, trained: Iterable[str]) -> Side:
@@ -64,7 +104,7 @@ def make_side(units: Sequence[Unit], metric: Metric, store: Store, trained: Iter
         )
     panels = tuple(_panel(measure, group, replicates, metric, store) for measure, group in by_measure.items())
     known = set(trained)
-    first = store.means(units[0], metric.analysis)
+    first = store.means(units[0], metric.needs)
     return Side(
         panels,
         replicates,
@@ -102,25 +142,28 @@ def _panel(
         fixed = _is_fixed(cell)
         groups = [cell if fixed else [u for u in cell if u.replicate == r] for r in replicates]
         rows.append([_pool(group, metric, store) for group in groups])
-    problems, blocks = _align([table for row in rows for table in row])
-    values = blocks.reshape(len(rows), len(replicates), -1).mean(axis=0)
-    whole = ~np.isnan(values).any(axis=0)
-    values = values[:, whole]
-    kept = tuple(problem for problem, is_whole in zip(problems, whole, strict=True) if is_whole)
-    return Panel(
-        measure, kept, linearise_ratio(values) if metric.name == "token_efficiency" and kept else values
-    )
+    n_columns = len(rows[0][0][1])
+    columns = []
+    for c in range(n_columns):
+        problems, blocks = _align([(table[0], table[1][c]) for row in rows for table in row])
+        columns.append(blocks.reshape(len(rows), len(replicates), -1).mean(axis=0))
+    whole = ~np.isnan(np.array(columns)).any(axis=(0, 1))
+    values = metric.linearise([column[:, whole] for column in columns])
+    return Panel(measure, tuple(p for p, is_whole in zip(problems, whole, strict=True) if is_whole), values)
 
 
-def _pool(units: Sequence[Unit], metric: Metric, store: Store) -> Table:
+def _pool(units: Sequence[Unit], metric: Metric, store: Store) -> tuple[tuple[str, ...], list[Array]]:
     """The mean per problem over all samples of these units of one policy; a scores artifact counts once."""
-    found = [store.means(unit, metric.analysis) for unit in {unit.scores: unit for unit in units}.values()]
-    problems, values = _align([(means.problems, metric.per_problem(means)) for means in found])
-    _, weights = _align([(means.problems, means.samples.astype(float)) for means in found])
-    weights = np.where(np.isnan(values) | np.isnan(weights), 0.0, weights)
-    total = weights.sum(axis=0)
-    means = np.where(weights > 0, values, 0.0) * weights
-    return problems, np.where(total > 0, means.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
+    found = [metric.tabulate(unit, store) for unit in {unit.scores: unit for unit in units}.values()]
+    problems, samples = _align([(means.problems, means.samples.astype(float)) for means, _ in found])
+    pooled = []
+    for c in range(len(found[0][1])):
+        _, values = _align([(means.problems, columns[c]) for means, columns in found])
+        weights = np.where(np.isnan(values) | np.isnan(samples), 0.0, samples)
+        total = weights.sum(axis=0)
+        sums = (np.where(weights > 0, values, 0.0) * weights).sum(axis=0)
+        pooled.append(np.where(total > 0, sums / np.where(total > 0, total, 1.0), np.nan))
+    return problems, pooled
 
 
 def _align(tables: Sequence[Table]) -> tuple[tuple[str, ...], Array]:
@@ -130,9 +173,7 @@ def _align(tables: Sequence[Table]) -> tuple[tuple[str, ...], Array]:
         return first, np.array([values for _, values in tables])
     union = sorted(set().union(*(problems for problems, _ in tables)))
     place = {problem: i for i, problem in enumerate(union)}
-    block = np.full(
-        (len(tables), len(union)), np.nan, dtype=np.result_type(*(values for _, values in tables))
-    )
+    block = np.full((len(tables), len(union)), np.nan)
     for row, (problems, values) in zip(block, tables, strict=True):
         row[[place[problem] for problem in problems]] = values
     return tuple(union), block

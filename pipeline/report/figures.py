@@ -128,12 +128,18 @@ def _lay_out(
 def _frame(
     title: str, metric: Metric, x_names: tuple[str, ...], x_label: str, y_range: tuple[float, float]
 ) -> PanelFrame:
+    return PanelFrame(title, metric.label, words_of(metric), x_names, x_label, y_range)
+
+
+def words_of(metric: Metric) -> Callable[[float], str]:
+    """How a metric's axis writes its values."""
+
     def words(value: float) -> str:
         if metric.unit == "share":
             return f"{100 * value:.3g} %".replace("-", "−")
         return f"{value:,.10g}" if metric.unit == "tokens" else format_value(value, metric.unit)
 
-    return PanelFrame(title, metric.label, words, x_names, x_label, y_range)
+    return words
 
 
 def _line(encoding: Encoding, key: Levels, found: Sequence[tuple[float, Summary]]) -> Line:
@@ -180,6 +186,8 @@ def match_published(
     number: Published, summaries: Summaries
 ) -> list[tuple[tuple[tuple[str, str], ...], int | None]]:
     """The cells (at their end, or at the step that it names) that a published number speaks about."""
+    if not number.is_ours:
+        return []
     groups = (
         summaries.final_groups()
         if number.step is None

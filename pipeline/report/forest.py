@@ -10,10 +10,19 @@ from markupsafe import Markup
 
 from pipeline.claims import ClaimVerdict, Verdict
 from pipeline.report.metrics import Metric, UnitKind, format_value
+from pipeline.report.quantities import Curve, Fact, leaves
 from pipeline.report.request import CompiledClaim, Part
 from pipeline.report.svg import draw_strip
 
-SIGNS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤"}
+SIGNS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤", "between": "between"}
+AXES = {
+    "difference": "difference in {}",
+    "ratio": "ratio of {}",
+    "level": "{}",
+    "ratio difference": "difference of ratios of {}",
+    "levels": "position of the first level ({})",
+}
+CHANGES = ("difference", "ratio difference")
 
 
 @dataclass(frozen=True)
@@ -49,13 +58,14 @@ class ClaimView:
 
 @dataclass(frozen=True)
 class _Scale:
-    """The numbers of one part on the scale that is drawn: a difference, a ratio or a level."""
+    """The numbers of one part on the scale that is drawn: a difference, a ratio, a level or positions of levels."""
 
     centre: float
     interval: tuple[float, float]
     decisive: tuple[float, float]
     threshold: float
     kind: str
+    upper: float | None = None
 
 
 def view_claim(claim: CompiledClaim, verdict: ClaimVerdict, metric: Metric) -> ClaimView:
@@ -65,7 +75,7 @@ def view_claim(claim: CompiledClaim, verdict: ClaimVerdict, metric: Metric) -> C
     kind = next((s.kind for s in scales if s is not None), "difference")
     rows = zip(claim.parts, verdict.parts, scales, strict=True)
     parts = tuple(_view_part(part, v, scale, span, metric) for part, v, scale in rows)
-    words = {"difference": "difference in", "ratio": "ratio of", "level": ""}[kind]
+    label = AXES[kind].format(metric.label)
     axis = (_words(span[0], kind, metric.unit), _words(span[1], kind, metric.unit))
     return ClaimView(
         claim.name,
@@ -74,7 +84,7 @@ def view_claim(claim: CompiledClaim, verdict: ClaimVerdict, metric: Metric) -> C
         metric.label,
         claim.published or "",
         axis,
-        f"{words} {metric.label}".strip(),
+        label,
         parts,
     )
 
@@ -89,23 +99,37 @@ def _scale(part: Part, verdict: Verdict) -> _Scale | None:
         and math.isfinite(verdict.ratio[0])
     ):
         return _Scale(verdict.ratio[0], verdict.ratio[1:], verdict.decisive_ratio, part.times or 1.0, "ratio")
-    shift = part.value or 0.0
+    if part.effect is not None:
+        return _Scale(
+            verdict.effect, verdict.interval, verdict.decisive, verdict.threshold, part.scale, verdict.upper
+        )
+    shift = 0.0 if part.kind == "between" else part.value or 0.0
     low, high = verdict.interval
     return _Scale(
         verdict.effect + shift,
         (low + shift, high + shift),
         (verdict.decisive[0] + shift, verdict.decisive[1] + shift),
-        part.threshold + shift,
+        verdict.threshold + shift,
         "difference" if part.value is None else "level",
+        verdict.upper,
     )
 
 
 def _span(scales: Sequence[_Scale], metric: Metric) -> tuple[float, float]:
     """The common axis: all intervals and thresholds, and zero (or one) for contrasts, with a margin."""
     values = [
-        v for s in scales for v in (s.centre, *s.interval, *s.decisive, s.threshold) if math.isfinite(v)
+        v
+        for s in scales
+        for v in (
+            s.centre,
+            *s.interval,
+            *s.decisive,
+            s.threshold,
+            s.threshold if s.upper is None else s.upper,
+        )
+        if math.isfinite(v)
     ]
-    values += [0.0 if s.kind == "difference" else 1.0 for s in scales if s.kind != "level"]
+    values += [0.0 if s.kind in CHANGES else 1.0 for s in scales if s.kind != "level"]
     low, high = min(values, default=-1.0), max(values, default=1.0)
     margin = 0.06 * (high - low) or 0.5
     if metric.unit == "share" and all(s.kind == "level" for s in scales):
@@ -116,6 +140,8 @@ def _span(scales: Sequence[_Scale], metric: Metric) -> tuple[float, float]:
 def _words(value: float, kind: str, unit: UnitKind) -> str:
     if kind == "ratio":
         return f"×{value:.2f}".replace("-", "−") if math.isfinite(value) else "∞"
+    if kind in ("ratio difference", "levels"):
+        return format_value(value, "number", signed=True)
     return format_value(value, unit, signed=kind == "difference")
 
 
@@ -136,12 +162,13 @@ def _view_part(
         interval=scale.interval,
         decisive=scale.decisive,
         threshold=scale.threshold,
+        upper=scale.upper,
         claims_larger=part.claims_larger,
         span=span,
         status=verdict.status,
         words=words,
     )
-    size = f"{verdict.n_problems:,} problems × {verdict.n_replicates} replicate{'s' * (verdict.n_replicates != 1)}"
+    size = _describe_size(part, verdict)
     return PartView(
         part.label,
         verdict.status,
@@ -159,10 +186,16 @@ def _view_part(
 def _claimed(part: Part, metric: Metric) -> str:
     """The claim of a part as a reader's inequality on the scale that is drawn."""
     sign = SIGNS[part.kind]
-    if part.times is not None and not part.by:
+    if part.times is not None and not part.by and part.effect is None:
         return f"{sign} ×{part.times:g}"
+    if part.kind == "between":
+        kind = part.scale if part.effect is not None else "level"
+        return f"{sign} {_words(part.value, kind, metric.unit)} and {_words(part.high, kind, metric.unit)}"
+    bound = part.threshold + (part.value or 0.0)
+    if part.effect is not None:
+        return f"{sign} {_words(bound, part.scale, metric.unit)}" if bound else f"{sign} 0"
     if part.value is not None:
-        return f"{sign} {format_value(part.value + part.threshold, metric.unit)}"
+        return f"{sign} {format_value(bound, metric.unit)}"
     return (
         f"{sign} {format_value(part.threshold, metric.unit, signed=True)}" if part.threshold else f"{sign} 0"
     )
@@ -170,22 +203,45 @@ def _claimed(part: Part, metric: Metric) -> str:
 
 def _details(part: Part, verdict: Verdict, scale: _Scale, metric: Metric) -> tuple[tuple[str, str], ...]:
     unit = metric.unit
+    kind = part.scale if part.effect is not None else "difference"
     low, high = verdict.decisive or (math.nan, math.nan)
-    rows = [("left side", format_value(verdict.left if verdict.left is not None else math.nan, unit))]
-    if verdict.right is not None:
-        rows.append(("right side", format_value(verdict.right, unit)))
+    rows = []
+    if part.effect is None:
+        rows.append(("left side", format_value(verdict.left if verdict.left is not None else math.nan, unit)))
+        if verdict.right is not None:
+            rows.append(("right side", format_value(verdict.right, unit)))
     times = "" if part.times is None else f"{part.times:g}·"
     contrast = f"left − {times}right" if part.value is None else f"left − {format_value(part.value, unit)}"
+    if part.effect is not None or part.kind == "between":
+        contrast = "effect"
     rows += [
         (
             contrast,
-            f"{format_value(verdict.effect or 0.0, unit, signed=True)}, claimed {SIGNS[part.kind]} {format_value(part.threshold, unit, signed=True)}",
+            f"{_words(verdict.effect or 0.0, kind, unit)}, claimed {_claimed_detail(part, verdict, kind, metric)}",
         ),
         (
             "decided at",
-            f"{100 * verdict.level:.4g} % (Holm), interval [{format_value(low, unit, signed=True)}, {format_value(high, unit, signed=True)}]",
+            f"{100 * verdict.level:.4g} % (Holm), interval [{_words(low, kind, unit)}, {_words(high, kind, unit)}]",
         ),
         ("p of the threshold", "< 0.0001" if verdict.p_value < 1e-4 else f"{verdict.p_value:.4f}"),
         ("degrees of freedom", "∞" if verdict.df is None else f"{verdict.df:.1f}"),
     ]
     return tuple(rows)
+
+
+def _claimed_detail(part: Part, verdict: Verdict, kind: str, metric: Metric) -> str:
+    if part.effect is not None or part.kind == "between":
+        return _claimed(part, metric)
+    return f"{SIGNS[part.kind]} {_words(verdict.threshold, kind, metric.unit)}"
+
+
+def _describe_size(part: Part, verdict: Verdict) -> str:
+    """How much stands behind a part: problems, logged steps or rows, by replicates."""
+    below = [] if part.effect is None else list(leaves(part.effect))
+    word = "problems"
+    if below and all(isinstance(leaf, Curve) for leaf in below):
+        word = "logged steps"
+    elif below and all(isinstance(leaf, Fact) for leaf in below):
+        return f"{verdict.n_problems:,} rows"
+    replicates = f"{verdict.n_replicates} replicate{'s' * (verdict.n_replicates != 1)}"
+    return f"{verdict.n_problems:,} {word} × {replicates}" if verdict.n_problems else replicates

@@ -12,10 +12,17 @@ from dataclasses import dataclass, replace
 from pipeline.report.artifacts import Store
 from pipeline.report.evidence import CellKey, cell_key, make_side
 from pipeline.report.metrics import Metric, parse_metric
+from pipeline.report.quantities import Mean, leaves
 from pipeline.report.request import Request, Unit
 from pipeline.stats import EmptySideError, Estimate, estimate_mean
 
 ALL_MEASURES = "mean of measures"
+RECORDED = ("training.", "data.")
+"""Families of metrics that are read from logs and records, not from responses."""
+
+JOINED = " + "
+"""Between the names of measures that are averaged."""
+
 ALWAYS = ("accuracy", "tokens", "truncated")
 
 
@@ -52,27 +59,41 @@ class Summary:
 
 def list_metrics(request: Request, store: Store) -> list[Metric]:
     """accuracy, tokens and truncated; then the claims' metrics; then every column of the finished analyses."""
-    names = [*ALWAYS, *(claim.metric for claim in request.claims), *(p.metric for p in request.published)]
+    names = [*ALWAYS, *claimed_metrics(request), *(p.metric for p in request.published)]
+    names += [name for figure in request.figures or () for name in (*figure.y, figure.x)]
+    names += [metric for table in request.tables for _, metric in table.columns]
+    names = [n for n in names if n not in request.factors and n != "step" and not n.startswith(RECORDED)]
     for analysis in dict.fromkeys(name for unit in request.units for name in unit.analyses):
         done = next(
-            (u for u in request.units if analysis in u.analyses and not store.missing(u, analysis)), None
+            (u for u in request.units if analysis in u.analyses and not store.missing(u, (analysis,))), None
         )
-        means = store.means(done, analysis) if done else None
+        means = store.means(done, (analysis,)) if done else None
         names += [column for column in (means.columns if means else ()) if column.startswith(f"{analysis}.")]
     return [resolve_metric(name, request, store) for name in dict.fromkeys(names)]
 
 
+def claimed_metrics(request: Request) -> list[str]:
+    """The metrics of responses that claims speak about, also inside their effects."""
+    names = []
+    for claim in request.claims:
+        for part in claim.parts:
+            below = () if part.effect is None else leaves(part.effect)
+            names += [leaf.metric for leaf in below if isinstance(leaf, Mean)]
+            names += [claim.metric] if part.effect is None else []
+    return list(dict.fromkeys(names))
+
+
 def resolve_metric(name: str, request: Request, store: Store) -> Metric:
     """The metric of a name; a share where its column is found to hold yes and no."""
-    metric = parse_metric(name)
-    units = (u for u in request.units if metric.analysis in u.analyses and is_measured(u, metric, store))
-    means = store.means(first, metric.analysis) if metric.analysis and (first := next(units, None)) else None
+    metric = parse_metric(name, request.metrics)
+    units = (u for u in request.units if is_measured(u, metric, store))
+    means = store.means(first, metric.needs) if metric.needs and (first := next(units, None)) else None
     return replace(metric, unit="share") if means is not None and name in means.shares else metric
 
 
 def is_measured(unit: Unit, metric: Metric, store: Store) -> bool:
     """Whether everything that the metric needs is there for the unit."""
-    return not store.missing(unit, metric.analysis)
+    return not store.missing(unit, metric.needs)
 
 
 def number_units(request: Request, metrics: Sequence[Metric], store: Store) -> list[Number]:
@@ -143,16 +164,21 @@ class Summaries:
 
     def units_of(self, group: tuple[CellKey, int | None], measure: str) -> list[Unit]:
         """The planned units of a cell on one measure, or on all."""
-        return [u for u in self._groups[group] if measure in (u.measure, ALL_MEASURES)]
+        wanted = self.measures_in(measure)
+        return [u for u in self._groups[group] if u.measure in wanted]
+
+    def measures_in(self, measure: str) -> tuple[str, ...]:
+        """The measures that a name stands for: all, one, or several joined by a plus."""
+        return self.measures if measure == ALL_MEASURES else tuple(measure.split(JOINED))
 
     def _summarise(self, group: tuple[CellKey, int | None], measure: str, metric: Metric) -> Summary | None:
         planned = self.units_of(group, measure)
         done = [u for u in planned if is_measured(u, metric, self._store)]
-        if measure == ALL_MEASURES:
+        if len(self.measures_in(measure)) > 1:
             whole = [
                 r
                 for r in {u.replicate for u in done}
-                if len({u.measure for u in done if u.replicate == r}) == len(self.measures)
+                if len({u.measure for u in done if u.replicate == r}) == len(self.measures_in(measure))
             ]
             done = [u for u in done if u.replicate in whole]
         try:

@@ -6,6 +6,7 @@ so that one figure serves the light theme, the dark theme and paper.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class Point:
     low: float | None = None
     high: float | None = None
     words: str = ""
+    x_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Line:
 
 @dataclass(frozen=True)
 class PanelFrame:
-    """What frames the lines: title, the x axis (names of the integers, or numbers), y format and range."""
+    """What frames the lines: title, the x axis (names of the integers or of given places, or numbers), y format,
+    range and shaded band; bars stand in the place of lines where that is asked."""
 
     title: str
     y_label: str
@@ -57,6 +60,9 @@ class PanelFrame:
     x_label: str = ""
     y_range: tuple[float, float] | None = None
     references: tuple[tuple[float, str], ...] = field(default=())
+    x_places: tuple[float, ...] = ()
+    band: tuple[float, float] | None = None
+    is_bars: bool = False
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
@@ -92,13 +98,16 @@ def draw_panel(frame: PanelFrame, lines: Sequence[Line]) -> Markup:
     """One panel: axis, light grid, lines with intervals, labels at their right ends."""
     drawn = sorted((line for line in lines if line.points), key=lambda line: not line.is_thin)
     ticks = nice_ticks(*(frame.y_range or find_range(drawn)))
-    labels = [_shorten(line.label) for line in drawn if line.label and not line.is_thin]
+    labels = [_shorten(line.label) for line in drawn if line.label and not line.is_thin and not frame.is_bars]
     right = 18 + CHARACTER_WIDTH * max((len(label) for label in labels), default=0)
     bottom = HEIGHT - BOTTOM
-    xs = [p.x for line in drawn for p in line.points]
-    x_low, x_high = (
-        (-0.3, len(frame.x_names) - 0.7) if frame.x_names else (min(xs, default=0), max(xs, default=1))
-    )
+    xs = [x for line in drawn for p in line.points for x in (p.x, *(p.x_interval or ()))]
+    xs = [x for x in xs if math.isfinite(x)]
+    x_low, x_high = min(xs, default=0), max(xs, default=1)
+    if frame.x_names:
+        ends = frame.x_places or (0, len(frame.x_names) - 1)
+        margin = 0.5 if frame.is_bars else 0.3
+        x_low, x_high = min(ends) - margin, max(ends) + margin
 
     def at_x(x: float) -> float:
         return LEFT + 4 + (x - x_low) / ((x_high - x_low) or 1) * (WIDTH - LEFT - 8 - right)
@@ -108,18 +117,24 @@ def draw_panel(frame: PanelFrame, lines: Sequence[Line]) -> Markup:
 
     body = [_draw_y_axis(ticks, at_y, frame.format_y, WIDTH - right)]
     body.append(_draw_x_axis(frame, drawn, at_x, (x_low, x_high), bottom))
+    if frame.band is not None:
+        body.insert(0, _draw_band(frame.band, at_y, WIDTH - right))
     body += [
         _draw_reference(at_y(y), words, WIDTH - right)
         for y, words in frame.references
         if ticks[0] <= y <= ticks[-1]
     ]
     solid = [line for line in drawn if not line.is_marks]
-    body += [
-        _draw_line(line, at_x, at_y, _dodge(i, len(solid), bool(frame.x_names)))
-        for i, line in enumerate(solid)
-    ]
+    if frame.is_bars:
+        body += [_draw_bars(line, i, len(solid), at_x, at_y, bottom) for i, line in enumerate(solid)]
+    else:
+        body += [
+            _draw_line(line, at_x, at_y, _dodge(i, len(solid), bool(frame.x_names)))
+            for i, line in enumerate(solid)
+        ]
     body += [_draw_marks(line, at_x, at_y) for line in drawn if line.is_marks]
-    body.append(_draw_end_labels(drawn, at_x, at_y, bottom))
+    if not frame.is_bars:
+        body.append(_draw_end_labels(drawn, at_x, at_y, bottom))
     return Markup(
         '<svg class="panel" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">{body}</svg>'
     ).format(w=WIDTH, h=HEIGHT, label=f"{frame.title}: {frame.y_label}", body=Markup("").join(body))
@@ -148,12 +163,14 @@ def _draw_x_axis(
     bottom: float,
 ) -> Markup:
     if frame.x_names:
-        places = [(at_x(i), name) for i, name in enumerate(frame.x_names)]
+        at = frame.x_places or tuple(range(len(frame.x_names)))
+        places = sorted((at_x(x), name) for x, name in zip(at, frame.x_names, strict=True))
     else:
         steps = sorted({p.x for line in lines for p in line.points})
-        inside = steps if len(steps) <= 6 else [t for t in nice_ticks(*span) if span[0] <= t <= span[1]]
+        are_few = len(steps) <= 6 and all(float(x).is_integer() for x in steps)
+        inside = steps if are_few else [t for t in nice_ticks(*span) if span[0] <= t <= span[1]]
         places = [(at_x(t), f"{t:,.10g}") for t in inside]
-    room = (places[-1][0] - places[0][0]) / max(len(places) - 1, 1) if places else 0
+    room = min((b[0] - a[0] for a, b in itertools.pairwise(places)), default=0)
     widest = max((len(name) for _, name in places), default=0) * CHARACTER_WIDTH
     limit = (
         99
@@ -185,6 +202,41 @@ def _draw_reference(y: float, words: str, right: float) -> Markup:
     ).format(LEFT, right, y, y, words)
 
 
+def _draw_band(band: tuple[float, float], at_y: Callable[[float], float], right: float) -> Markup:
+    top, bottom = at_y(band[1]), at_y(band[0])
+    return Markup('<rect class="band" x="{}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+        LEFT, top, right - LEFT, max(bottom - top, 0)
+    )
+
+
+def _draw_bars(
+    line: Line,
+    index: int,
+    count: int,
+    at_x: Callable[[float], float],
+    at_y: Callable[[float], float],
+    bottom: float,
+) -> Markup:
+    """Bars of one series beside those of the others, each with its interval."""
+    width = min(0.8 * (at_x(1) - at_x(0)) / count, 34.0)
+    parts = [Markup('<g class="{}">').format(line.colour)]
+    for p in line.points:
+        x = at_x(p.x) + (index - (count - 1) / 2) * width
+        y, foot = at_y(p.y), min(at_y(0.0), bottom)
+        parts.append(
+            Markup(
+                '<rect class="column" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
+            ).format(x - width / 2 + 1, min(y, foot), width - 2, abs(foot - y), p.words)
+        )
+        if p.low is not None and p.high is not None and math.isfinite(p.low) and math.isfinite(p.high):
+            parts.append(
+                Markup('<line class="whisker" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
+                    x, at_y(p.low), at_y(p.high)
+                )
+            )
+    return Markup("").join([*parts, Markup("</g>")])
+
+
 def _draw_marks(line: Line, at_x: Callable[[float], float], at_y: Callable[[float], float]) -> Markup:
     part = Markup('<path class="mark {}" d="M{:.1f} {:.1f}l5 5l-5 5l-5 -5z"><title>{}</title></path>')
     return Markup("").join(part.format(line.colour, at_x(p.x), at_y(p.y) - 5, p.words) for p in line.points)
@@ -209,6 +261,13 @@ def _draw_line(
             parts.append(
                 Markup('<line class="bar" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
                     x, at_y(p.low), at_y(p.high)
+                )
+            )
+        if p.x_interval is not None and all(math.isfinite(x) for x in p.x_interval):
+            ends = [at_x(x) for x in p.x_interval]
+            parts.append(
+                Markup('<line class="bar" x1="{0:.1f}" x2="{1:.1f}" y1="{2:.1f}" y2="{2:.1f}"/>').format(
+                    *ends, y
                 )
             )
         parts.append(
@@ -259,6 +318,7 @@ def draw_strip(
     interval: tuple[float, float],
     decisive: tuple[float, float],
     threshold: float,
+    upper: float | None = None,
     claims_larger: bool,
     span: tuple[float, float],
     status: str,
@@ -269,17 +329,20 @@ def draw_strip(
     def at(value: float) -> float:
         return min(max(100 * (value - span[0]) / ((span[1] - span[0]) or 1), 0.0), 100.0)
 
-    edge = at(threshold)
+    edge, end = at(threshold), at(threshold if upper is None else upper)
     claimed = (edge, 100 - edge) if claims_larger else (0.0, edge)
+    if upper is not None:
+        claimed = (edge, end - edge)
     row = '<line class="{0}" x1="{1:.2f}%" x2="{2:.2f}%" y1="15" y2="15"/>'
     return Markup(
         '<svg class="strip {}" role="img" aria-label="{}" height="30"><title>{}</title>'
         '<rect class="claimed" x="{:.2f}%" width="{:.2f}%" y="0" height="30"/>'
         '<line class="threshold" x1="{:.2f}%" x2="{:.2f}%" y1="0" y2="30"/>'
+        '<line class="threshold" x1="{:.2f}%" x2="{:.2f}%" y1="0" y2="30"/>'
         + row.format("decisive", at(decisive[0]), at(decisive[1]))
         + row.format("interval", at(interval[0]), at(interval[1]))
         + f'<circle cx="{at(centre):.2f}%" cy="15" r="5"/></svg>'
-    ).format(status, words, words, *claimed, edge, edge)
+    ).format(status, words, words, *claimed, edge, edge, end, end)
 
 
 __all__ = ["Line", "PanelFrame", "Point", "draw_panel", "draw_strip", "escape", "find_range", "nice_ticks"]

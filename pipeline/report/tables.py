@@ -16,7 +16,7 @@ from pipeline.claims import ClaimVerdict
 from pipeline.report.figures import match_published
 from pipeline.report.metrics import format_value
 from pipeline.report.request import CompiledClaim, Published, Request
-from pipeline.report.summaries import ALL_MEASURES, Number, Summaries, Summary
+from pipeline.report.summaries import ALL_MEASURES, RECORDED, Number, Summaries, Summary
 
 PART_COLUMNS = [
     "status",
@@ -94,6 +94,8 @@ def compare_published(summaries: Summaries) -> list[PublishedRow]:
     """Each number of the paper beside ours, where exactly one cell of ours answers to it."""
     rows = []
     for number in summaries.request.published:
+        if not number.is_ours or number.metric.startswith(RECORDED):
+            continue
         metric = next(m for m in summaries.metrics if m.name == number.metric)
         matches = match_published(number, summaries)
         theirs = format_value(number.value, metric.unit)

@@ -10,7 +10,8 @@ import polars as pl
 
 from pipeline.report.artifacts import Store
 from pipeline.report.lines import Encoding, Figure
-from pipeline.report.request import Request, Run
+from pipeline.report.records import find_column
+from pipeline.report.request import FigureRequest, Request, Run
 from pipeline.report.svg import Line, PanelFrame, Point, draw_panel
 
 MOST_POINTS = 120
@@ -54,6 +55,28 @@ def _draw_stage(stage: str, request: Request, store: Store) -> Figure | None:
     words = {"rl": "Reinforcement learning", "sft": "Fine-tuning"}.get(stage, stage)
     caption = f"As logged while training ({stage}); thick: mean over replicates, thin: each replicate."
     return Figure(words, caption, tuple(panels), encoding.legend(keys))
+
+
+def draw_declared_curves(figure: FigureRequest, request: Request, store: Store) -> Figure:
+    """A declared figure of logged columns by step: a line per declared level, panels per level or column."""
+    runs = [
+        run for run in request.runs if all(run.cell.get(f) in levels for f, levels in figure.where.items())
+    ]
+    last = {(tuple(run.cell.items()), run.replicate): run.key for run in runs}
+    merged = {run.key: run for run in _merge_cells([run for run in runs if run.key in last.values()])}
+    logs = {key: log for key in merged if (log := store.read_table(key, "log.parquet")) is not None}
+    facets = (figure.panels,) if figure.panels in request.factors else ()
+    encoding = Encoding(facets, figure.lines[0] if figure.lines else None, figure.lines[1:], request)
+    panels = []
+    for name in figure.y:
+        column = name.removeprefix("training.")
+        names = sorted({found for log in logs.values() if (found := find_column(log, column)) is not None})
+        for found in names[:1]:
+            panels += _draw_quantity(column.replace("_", " "), found, list(merged.values()), logs, encoding)
+    keys = [dict(merged[key].cell) for key in logs]
+    caption = f"{figure.caption} As logged; thick: mean over replicates, thin: each replicate.".strip()
+    caption += "" if panels else " Nothing of it is measured yet."
+    return Figure(figure.title, caption, tuple(panels), encoding.legend(keys))
 
 
 def _merge_cells(runs: Sequence[Run]) -> list[Run]:

@@ -6,35 +6,17 @@ What stands here has the shape of the file. Levels and recipes stay mappings unt
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.prompt import Prompt
+from pipeline.spec.base import Model, Name, Selector
+from pipeline.spec.claims import ClaimSpec
+from pipeline.spec.figures import FigureSpec, PublishedSpec, TableSpec
 from pipeline.stages.score import ScoreConfig
 
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-
-
-def check_name(value: str) -> str:
-    """A name that is safe as a path, as a shell word and in a report."""
-    if not NAME_PATTERN.fullmatch(value) or ".." in value:
-        raise ValueError(
-            f"the name {value!r} is not safe as a path or shell word\n"
-            "Use letters, digits and . _ + - after a letter or digit, at most 64."
-        )
-    return value
-
-
-Name = Annotated[str, AfterValidator(check_name)]
 Mapping_ = dict[str, Any]
-
-
-class Model(BaseModel):
-    """Frozen, strict, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Replicates(Model):
@@ -174,64 +156,6 @@ class DataSpec(Model):
         return next((kind for kind in MADE if getattr(self, kind) is not None), None)
 
 
-Selector = dict[str, str | int | float | tuple[str | int | float, ...] | None]
-
-
-class ClaimSpec(Model):
-    """A statement that the data decide: a contrast of two groups of cells, or a group against a number."""
-
-    text: str | None = Field(None, description="The claim in words, for the report.")
-    metric: str = Field(
-        "accuracy", description="accuracy, tokens, truncated, token_efficiency or ANALYSIS.column."
-    )
-    measure: str | None = Field(None, description="One measure; the macro mean over all when absent.")
-    of: Selector = Field(description="The cells that the claim is about: factor: level (or levels), step: n.")
-    above: Selector | None = Field(None, description="Claimed: of > these cells (differing factors only).")
-    below: Selector | None = Field(None, description="Claimed: of < these cells (differing factors only).")
-    by: float = Field(
-        0.0, description="Margin of the difference; negative tolerates a loss (non-inferiority)."
-    )
-    times: float | None = Field(
-        None, description="Compare with this multiple of the other side instead.", gt=0
-    )
-    at_least: float | None = Field(None, description="Claimed: of >= this number.")
-    at_most: float | None = Field(None, description="Claimed: of <= this number.")
-    where: Selector = Field({}, description="Restricts both sides.")
-    for_each: tuple[str, ...] = Field((), description="Decide once per level of these factors.")
-    published: str | None = Field(None, description="What the paper reports, shown beside the verdict.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_factor(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("for_each"), str):
-            return {**value, "for_each": (value["for_each"],)}
-        return value
-
-    @model_validator(mode="after")
-    def _one_comparison(self) -> ClaimSpec:
-        given = [k for k in ("above", "below", "at_least", "at_most") if getattr(self, k) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"a claim needs exactly one of above, below, at_least, at_most; got {', '.join(given) or 'none'}\nKeep one of them."
-            )
-        if given[0] in ("at_least", "at_most") and (self.by or self.times is not None):
-            raise ValueError("by and times belong to above and below")
-        if self.by and self.times is not None:
-            raise ValueError("give by (a difference) or times (a ratio), not both")
-        return self
-
-
-class PublishedSpec(Model):
-    """A number that a paper printed, to stand beside ours."""
-
-    label: str = Field(description="What it is, as the paper says it.")
-    cell: Selector = Field({}, description="The cells it belongs to.")
-    measure: str | None = Field(None, description="The measure it belongs to.")
-    metric: str = Field("accuracy", description="The metric it belongs to.")
-    value: float = Field(description="The number, in our units (accuracy 0 to 1, tokens).")
-    source: str = Field(description="Where it stands in the paper.")
-
-
 class Spec(Model):
     """A study file."""
 
@@ -275,4 +199,8 @@ class Spec(Model):
         (), description="Text analyses of the responses: NAME, or {NAME: parameters}; some name a judge."
     )
     claims: dict[Name, ClaimSpec] = Field({}, description="Statements that the data decide.")
+    figures: dict[Name, FigureSpec] | None = Field(
+        None, description="The report's figures; one per factor and one of the checkpoints when absent."
+    )
+    tables: dict[Name, TableSpec] = Field({}, description="Tables of cells by measures, beside the paper's.")
     published: tuple[PublishedSpec, ...] = Field((), description="The paper's numbers, shown beside ours.")

@@ -9,14 +9,27 @@ from pydantic import ValidationError
 
 from pipeline.errors import Problem, SpecErrors, suggest
 from pipeline.locate import Document, parse_yaml, read_yaml
+from pipeline.spec.base import check_name
 from pipeline.spec.levels import Problems, Settings, inherit
 from pipeline.spec.lock import FILE_NAME, read_lock
-from pipeline.spec.models import Spec, check_name
+from pipeline.spec.models import Spec
 from pipeline.spec.problems import place_in, problems_of
 from pipeline.spec.study import TRAINED_BY, Factor, Level, Study
 
 DEFAULT_CHAIN = ("model", "sft", "rl")
-_PARTS = ("data", "policies", "judges", "claims", "measure", "recipes", "factors", "published", "cells")
+_PARTS = (
+    "data",
+    "policies",
+    "judges",
+    "claims",
+    "measure",
+    "recipes",
+    "factors",
+    "published",
+    "cells",
+    "figures",
+    "tables",
+)
 
 
 def read_study(path: Path, *, shown: str | None = None) -> tuple[Study, Problems]:

@@ -9,7 +9,7 @@ from pipeline.fingerprint import content, placement
 from pipeline.job import Job
 
 NAME = "report"
-VERSION = 1
+VERSION = 2
 PRODUCES = "report"
 
 

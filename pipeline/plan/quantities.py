@@ -1,0 +1,216 @@
+"""Selectors of a claim → quantities over the units, runs and data sets that the study makes.
+
+Guaranteed: a quantity has at least one unit, run or record behind every leaf; what none produces is a problem
+with its place. Reserved words beside the factors: step, measure, metric; a value may be {max: [levels]}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.design import STEP, CellIndex, check_selector, chosen_levels
+from pipeline.errors import suggest
+from pipeline.locate import PathTuple
+from pipeline.plan.lower import Lowered
+from pipeline.plan.metrics import Metrics
+from pipeline.report.quantities import Curve, Extreme, Fact, Mean
+from pipeline.spec.levels import Problems
+
+MEASURE, METRIC = "measure", "metric"
+PICKS = ("max", "min")
+STRETCH = ("from", "to")
+
+
+def is_pick(value: Any) -> bool:
+    """Whether a selector's value is {max: …} or {min: …}."""
+    return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in PICKS
+
+
+def is_stretch(value: Any) -> bool:
+    """Whether a selector's value is {from: a, to: b}, either of which may be absent."""
+    return isinstance(value, Mapping) and set(value) <= set(STRETCH) and all(
+        isinstance(v, int) and not isinstance(v, bool) for v in value.values()
+    )  # fmt: skip
+
+
+class Quantities:
+    """Finds what selectors are about, in one study."""
+
+    def __init__(self, lowered: Lowered, problems: Problems, metrics: Metrics) -> None:
+        self.lowered = lowered
+        self.study = lowered.study
+        self.problems = problems
+        self.metrics = metrics
+        self.cells = CellIndex(lowered.cells)
+        self._last_runs: dict[tuple[tuple[str, str], ...], dict[int, int]] | None = None
+
+    def check(self, selector: Mapping[str, Any], path: PathTuple) -> None:
+        """Note unknown factors, levels, measures, metrics and malformed picks of a selector."""
+        factors: dict[str, Any] = {}
+        picked = [key for key, value in selector.items() if is_pick(value)]
+        for key in picked[1:]:
+            self.problems.add(
+                (*path, key),
+                "a selector picks the largest or smallest twice",
+                "Keep one max or min.",
+                key=True,
+            )
+        for key, value in selector.items():
+            if key == MEASURE:
+                for name in chosen_levels(_listed(value)):
+                    self.check_measure(name, (*path, key))
+            elif key == METRIC:
+                self.metrics.name(value, (*path, key))
+            elif key == STEP:
+                self._check_step(value, (*path, key))
+            elif isinstance(value, Mapping) and not (is_pick(value) and isinstance(_listed(value), tuple)):
+                self.problems.add(
+                    (*path, key),
+                    f"{key}: it should be a level, a list of levels or a pick",
+                    "Write {max: [a, b]}.",
+                )
+            else:
+                factors[key] = _listed(value)
+        check_selector(self.study, factors, path, self.problems, steps=True)
+
+    def ordered_levels(self, along: Any) -> tuple[str, list[Any]]:
+        """The factor that a trend follows, and its levels in order."""
+        if isinstance(along, str):
+            return along, list(self.study.factors[along].levels) if along in self.study.factors else []
+        factor, levels = next(iter(along.items()), ("", ()))
+        return factor, list(levels) if factor == STEP else [
+            name for lv in levels for name in chosen_levels(lv)
+        ]
+
+    def check_measure(self, name: str, path: PathTuple) -> None:
+        """Note a measure that the study does not have."""
+        known = self.study.spec.measure
+        if name not in known and f"measure.{name}" not in self.study.broken:
+            self.problems.add(path, f"measure {name!r} is unknown", suggest(name, known))
+
+    def _check_step(self, value: Any, path: PathTuple) -> None:
+        inner = next(iter(value.values())) if is_pick(value) else value
+        steps = inner if isinstance(inner, tuple) else (inner,)
+        if not (is_stretch(inner) or inner is None or all(type(step) is int for step in steps)):
+            self.problems.add(
+                path,
+                f"step: {value!r} is no step",
+                "Write 100, [50, 100], {max: [50, 100]} or {from: 1, to: 10}.",
+            )
+
+    def select(
+        self,
+        selector: Mapping[str, Any],
+        where: Mapping[str, Any],
+        fixed: Mapping[str, str],
+        metric: str,
+        measure: str | tuple[str, ...] | None,
+        path: PathTuple,
+    ) -> Any:
+        """The quantity that a selector is about; None after noting that no run produces it."""
+        own = {} if measure is None else {MEASURE: measure}
+        merged = {**where, **own, **selector, **fixed}
+        if METRIC in merged:
+            metric = self.metrics.name(merged.pop(METRIC), (*path, METRIC)) or metric
+        family, _, rest = metric.partition(".")
+        if family == "data":
+            name, _, fact = rest.partition(".")
+            return Fact(name=name, key=self.lowered.data_keys[name], fact=fact)
+        picked = next((key for key, value in merged.items() if is_pick(value)), None)
+        if picked is None:
+            return (
+                self._curve(rest, merged, "mean", path)
+                if family == "training"
+                else self._mean(metric, merged, path)
+            )
+        pick, levels = next(iter(merged[picked].items()))
+        if not isinstance(levels, tuple):
+            if picked == STEP and family == "training":
+                return self._curve(rest, {**merged, STEP: levels}, pick, path)
+            self.problems.add(path, f"{picked}: {pick} of one level", f"List the levels: {{{pick}: [a, b]}}.")
+            return None
+        found = [
+            self._curve(rest, at, "mean", path) if family == "training" else self._mean(metric, at, path)
+            for at in ({**merged, picked: level} for level in levels)
+        ]
+        return None if any(q is None for q in found) else Extreme(pick=pick, among=tuple(found))
+
+    def _mean(self, metric: str, merged: Mapping[str, Any], path: PathTuple) -> Mean | None:
+        steps = merged.get(STEP)
+        if isinstance(steps, Mapping):
+            self.problems.add(
+                path,
+                "a stretch of steps is for training.COLUMN; responses are sampled at checkpoints",
+                "List steps.",
+            )
+            return None
+        wanted = (
+            [int(s) for s in (steps if isinstance(steps, tuple) else (steps,))]
+            if steps is not None
+            else [None]
+        )
+        chosen = merged.get(MEASURE)
+        measures = list(self.study.measures) if chosen is None else chosen_levels(chosen)
+        found = [
+            index
+            for cell in self._match(merged)
+            for step in wanted
+            for name in measures
+            for index in self.lowered.cell_units.get((cell, step, name), ())
+        ]
+        if found:
+            return Mean(metric=metric, units=tuple(found))
+        return self._note_nothing(merged, path, self._remedy(steps))
+
+    def _curve(self, column: str, merged: Mapping[str, Any], pick: str, path: PathTuple) -> Curve | None:
+        steps = merged.get(STEP)
+        if isinstance(steps, Mapping):
+            first, last = steps.get("from"), steps.get("to")
+        elif isinstance(steps, tuple):
+            self.problems.add(
+                path, "the steps of a training curve are a stretch", "Write step: {from: 1, to: 10}."
+            )
+            return None
+        else:
+            first = last = steps
+        runs = self._runs()
+        found = [
+            index
+            for cell in self._match(merged)
+            for index in runs.get(tuple(cell.as_dict().items()), {}).values()
+        ]
+        if found:
+            return Curve(column=column, runs=tuple(found), first=first, last=last, pick=pick)
+        return self._note_nothing(merged, path, "Name cells that train.")
+
+    def _match(self, merged: Mapping[str, Any]) -> list[Any]:
+        return self.cells.match({f: v for f, v in merged.items() if f not in (STEP, MEASURE, METRIC)})
+
+    def _runs(self) -> Mapping[tuple[tuple[str, str], ...], dict[int, int]]:
+        """Cell → replicate → index of its last training."""
+        if self._last_runs is None:
+            self._last_runs = {}
+            for index, run in enumerate(self.lowered.runs):
+                self._last_runs.setdefault(tuple(run.cell.items()), {})[run.replicate] = index
+        return self._last_runs
+
+    def _note_nothing(self, merged: Mapping[str, Any], path: PathTuple, remedy: str) -> None:
+        if not self.study.broken and not self.problems:
+            shown = ", ".join(
+                f"{f}: {' or '.join(chosen_levels(v)) if not isinstance(v, Mapping) else dict(v)}"
+                for f, v in merged.items()
+            )
+            self.problems.add(
+                path, f"no run produces what the claim refers to ({shown or 'all cells'})", remedy
+            )
+
+    def _remedy(self, steps: Any) -> str:
+        if steps is not None:
+            return "Give the RL level `checkpoints: [" + str(steps) + "]`, or another step."
+        return "Add the cells to `cells`, or change the claim."
+
+
+def _listed(value: Any) -> Any:
+    """The levels of a pick, or the value itself."""
+    return next(iter(value.values())) if is_pick(value) else value

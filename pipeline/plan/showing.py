@@ -1,0 +1,296 @@
+"""Figures, tables and published numbers of a study → what the report is asked to show, checked against its cells.
+
+Guaranteed: every point of a figure and every row of a table is one cell; every published number that claims a
+cell of ours has exactly one. What does not is a problem with its place.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.design import STEP, Cell, CellIndex, check_selector, chosen_levels
+from pipeline.errors import suggest
+from pipeline.locate import PathTuple
+from pipeline.plan.lower import Lowered
+from pipeline.plan.metrics import Metrics
+from pipeline.report.request import FigureRequest, Published, TableRequest
+from pipeline.spec.figures import FigureSpec, PublishedSpec, TableSpec
+from pipeline.spec.levels import Problems
+
+MEASURE = "measure"
+ROW_WORDS = ("values", "label", STEP)
+JOINED = " + "
+"""Between the names of measures that are averaged."""
+
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the report is asked to show; no figures at all where the study declares none."""
+
+    figures: tuple[FigureRequest, ...] | None = None
+    tables: tuple[TableRequest, ...] = ()
+    published: tuple[Published, ...] = ()
+
+
+def compile_shown(lowered: Lowered, problems: Problems, metrics: Metrics) -> Shown:
+    """Every figure, table and published number of a study; problems are noted."""
+    compiler = _Compiler(lowered, problems, metrics)
+    spec = lowered.study.spec
+    figures = [compiler.figure(name, figure) for name, figure in (spec.figures or {}).items()]
+    tables = [compiler.table(name, table) for name, table in spec.tables.items()]
+    published = [n for i, entry in enumerate(spec.published) for n in compiler.published(i, entry)]
+    return Shown(
+        None if spec.figures is None else tuple(f for f in figures if f is not None),
+        tuple(t for t in tables if t is not None),
+        tuple(published),
+    )
+
+
+class _Compiler:
+    def __init__(self, lowered: Lowered, problems: Problems, metrics: Metrics) -> None:
+        self.lowered = lowered
+        self.study = lowered.study
+        self.problems = problems
+        self.metrics = metrics
+        self.cells = CellIndex(lowered.cells)
+        self.steps = {(cell, step) for cell, step, _ in lowered.cell_units}
+
+    def figure(self, name: str, spec: FigureSpec) -> FigureRequest | None:
+        path = ("figures", name)
+        before = len(self.problems)
+        measures = self._measures(spec.measure, (*path, MEASURE))
+        metrics = spec.y if isinstance(spec.y, tuple) else (spec.y,)
+        y = [self.metrics.name(metric, (*path, "y"), measures) for metric in metrics]
+        is_factor = spec.x in self.study.factors
+        if not is_factor and spec.x != STEP:
+            known = (*self.study.factors, STEP, "tokens", "accuracy")
+            if spec.x not in known and "." not in spec.x and "@" not in spec.x:
+                self.problems.add((*path, "x"), f"x: {spec.x!r} is unknown", suggest(spec.x, known))
+            else:
+                self.metrics.name(spec.x, (*path, "x"), measures)
+        self._check_factors(spec, path)
+        check_selector(self.study, spec.where, (*path, "where"), self.problems)
+        if len(self.problems) > before or None in y:
+            return None
+        if any(str(metric).startswith("training.") for metric in y) and spec.x != STEP:
+            self.problems.add((*path, "x"), "a training curve is drawn against step", "Write x: step.")
+        self._check_points(spec, path)
+        return FigureRequest(
+            name=name,
+            title=spec.title or name.replace("_", " "),
+            caption=spec.caption,
+            kind=spec.kind,
+            x=spec.x,
+            y=tuple(y),
+            lines=spec.lines,
+            panels=spec.panels,
+            measures=measures,
+            where={factor: chosen_levels(levels) for factor, levels in spec.where.items()},
+            places=self._places(spec, path) if spec.log_x else (),
+            published=spec.published,
+            bands=spec.band if isinstance(spec.band, dict) else {"": spec.band} if spec.band else {},
+        )
+
+    def _measures(self, given: str | tuple[str, ...] | None, path: PathTuple) -> tuple[str, ...]:
+        names = () if given is None else (given,) if isinstance(given, str) else given
+        for name in names:
+            if name not in self.study.spec.measure:
+                self.problems.add(
+                    path, f"measure {name!r} is unknown", suggest(name, self.study.spec.measure)
+                )
+        return names
+
+    def _check_factors(self, spec: FigureSpec, path: PathTuple) -> None:
+        for i, factor in enumerate(spec.lines):
+            if factor not in self.study.factors:
+                self.problems.add(
+                    (*path, "lines", i), f"factor {factor!r} is unknown", suggest(factor, self.study.factors)
+                )
+        if spec.panels is not None and spec.panels not in (MEASURE, *self.study.factors):
+            known = (*self.study.factors, MEASURE)
+            self.problems.add(
+                (*path, "panels"), f"factor {spec.panels!r} is unknown", suggest(spec.panels, known)
+            )
+        if isinstance(spec.band, dict):
+            known = self.study.spec.measure if spec.panels == MEASURE else ()
+            factor = self.study.factors.get(spec.panels or "")
+            known = list(factor.levels) if factor is not None else list(known)
+            for level in spec.band:
+                if level not in known:
+                    self.problems.add(
+                        (*path, "band", level),
+                        f"band: {level!r} is no panel",
+                        suggest(level, known),
+                        key=True,
+                    )
+
+    def _check_points(self, spec: FigureSpec, path: PathTuple) -> None:
+        """Note a point that is several cells, naming the factor that tells them apart."""
+        shown = [f for f in (*spec.lines, spec.panels, spec.x) if f in self.study.factors]
+        cells = self.cells.match(spec.where)
+        if spec.x not in (*self.study.factors, STEP):
+            shown = list(self.study.factors)  # a scatter has a point per cell
+        elif spec.x == STEP and not any(
+            m for m in cells if any((m, s) in self.steps for s in self._steps_of(m))
+        ):
+            if not str(spec.y).startswith("training."):
+                self.problems.add(
+                    (*path, "x"), "no cell of the figure has checkpoints", "Give the RL level `checkpoints`."
+                )
+            return
+        seen: dict[tuple[str, ...], Cell] = {}
+        for cell in cells:
+            if spec.x == STEP and not self._steps_of(cell):
+                continue
+            place = tuple(cell.level(f) for f in shown)
+            other = seen.setdefault(place, cell)
+            if other is not cell:
+                factor = next(f for f in self.study.factors if cell.level(f) != other.level(f))
+                self.problems.add(
+                    path,
+                    f"figure {path[-1]!r}: cells that differ in {factor!r} share a point",
+                    f"Add {factor!r} to lines or panels, or choose a level of it in where.",
+                    key=True,
+                )
+                return
+
+    def _steps_of(self, cell: Cell) -> list[int]:
+        if not hasattr(self, "_by_cell"):
+            self._by_cell: dict[Cell, list[int]] = {}
+            for other, step in self.steps:
+                if step is not None:
+                    self._by_cell.setdefault(other, []).append(step)
+        return self._by_cell.get(cell, [])
+
+    def _places(self, spec: FigureSpec, path: PathTuple) -> tuple[float, ...]:
+        """Where the levels of x lie: log2 of rows or number; `none` one step before the smallest."""
+        if spec.x not in self.study.factors:
+            self.problems.add((*path, "log_x"), "log_x places the levels of a factor", "Write x: FACTOR.")
+            return ()
+        sizes = {}
+        for name, level in self.study.factors[spec.x].levels.items():
+            rows = level.settings.values.get("rows") if level.settings is not None else None
+            found = _NUMBER.search(name)
+            if isinstance(rows, int):
+                sizes[name] = math.log2(rows)
+            elif found and float(found[1]) > 0:
+                sizes[name] = math.log2(float(found[1]) * {"": 1, "k": 1e3, "m": 1e6}[found[2].lower()])
+        if not sizes:
+            self.problems.add((*path, "log_x"), f"no level of {spec.x!r} has a number", "Leave log_x out.")
+            return ()
+        lowest = min(sizes.values())
+        return tuple(sizes.get(name, lowest - 1) - lowest for name in self.study.factors[spec.x].levels)
+
+    def table(self, name: str, spec: TableSpec) -> TableRequest | None:
+        path = ("tables", name)
+        before = len(self.problems)
+        for i, factor in enumerate(spec.rows):
+            if factor not in self.study.factors:
+                self.problems.add(
+                    (*path, "rows", i), f"factor {factor!r} is unknown", suggest(factor, self.study.factors)
+                )
+        columns = [self._column(text, (*path, "columns", i)) for i, text in enumerate(spec.columns)]
+        check_selector(self.study, spec.where, (*path, "where"), self.problems, steps=True)
+        if len(self.problems) > before or None in columns:
+            return None
+        step = spec.where.get(STEP)
+        cells = self.cells.match(spec.where)
+        found = {tuple(cell.level(f) for f in spec.rows) for cell in cells if (cell, step) in self.steps}
+        if len(found) < sum((cell, step) in self.steps for cell in cells) or not found:
+            what = "has no cell" if not found else "has rows that are several cells"
+            self.problems.add(path, f"table {name!r} {what}", "Change rows or where.", key=True)
+        return TableRequest(
+            name=name,
+            title=spec.title or name.replace("_", " "),
+            caption=spec.caption,
+            rows=spec.rows,
+            columns=tuple(columns),
+            where={f: chosen_levels(v) for f, v in spec.where.items() if f != STEP},
+            step=step if isinstance(step, int) else None,
+            published=spec.published,
+        )
+
+    def _column(self, text: str, path: PathTuple) -> tuple[str, str] | None:
+        """`MEASURE METRIC`, `A+B METRIC` or a METRIC alone → (measures joined or "", metric)."""
+        names, _, metric = text.strip().rpartition(" ")
+        measures = self._measures(tuple(part.strip() for part in names.split("+") if part.strip()), path)
+        found = self.metrics.name(metric, path, measures)
+        return None if found is None else (JOINED.join(measures), found)
+
+    def published(self, index: int, spec: PublishedSpec) -> Iterable[Published]:
+        path: PathTuple = ("published", index)
+        label = spec.label or ""
+        if spec.value is not None:
+            measures = self._measures(spec.measure, (*path, MEASURE))
+            metric = self.metrics.name(spec.metric, (*path, "metric"), measures)
+            if metric is not None and self._is_cell(spec.cell, (*path, "cell")):
+                yield self._number(spec, spec.cell, label, (JOINED.join(measures), metric), spec.value)
+            return
+        columns = [self._column(text, (*path, "columns", i)) for i, text in enumerate(spec.columns)]
+        for i, row in enumerate(spec.rows):
+            own = {factor: level for factor, level in row.items() if factor not in ("values", "label")}
+            cell = {**spec.cell, **own}
+            is_ours = bool(own) or not row.get("label")
+            if is_ours and not self._is_cell(cell, (*path, "rows", i)):
+                continue
+            words = str(row.get("label") or " · ".join(str(level) for level in own.values()))
+            words = " ".join(filter(None, (label, words)))
+            for column, value in zip(columns, row["values"], strict=True):
+                if column is not None and value is not None:
+                    yield self._number(spec, cell if is_ours else {}, words, column, value, is_ours=is_ours)
+
+    def _is_cell(self, cell: Mapping[str, Any], path: PathTuple) -> bool:
+        """Whether exactly one cell (at its step) answers to a selector; else a problem."""
+        before = len(self.problems)
+        check_selector(self.study, cell, path, self.problems, steps=True)
+        if len(self.problems) > before:
+            return False
+        step = cell.get(STEP)
+        found = [c for c in self.cells.match(cell) if (c, step) in self.steps]
+        if len(found) == 1 or self.study.broken:
+            return len(found) == 1
+        shown = ", ".join(f"{f}: {v}" for f, v in cell.items()) or "all cells"
+        if found:
+            differ = next(f for f in self.study.factors if len({c.level(f) for c in found}) > 1)
+            self.problems.add(
+                path,
+                f"{len(found)} cells answer to a published number ({shown})",
+                f"Name its level of {differ!r}.",
+            )
+        else:
+            self.problems.add(
+                path,
+                f"no cell answers to a published number ({shown})",
+                "Add the cell to `cells`, or give the row a label alone: it is another work's then.",
+            )
+        return False
+
+    def _number(
+        self,
+        spec: PublishedSpec,
+        cell: Mapping[str, Any],
+        label: str,
+        column: tuple[str, str],
+        value: float,
+        *,
+        is_ours: bool = True,
+    ) -> Published:
+        measure, metric = column
+        is_share = metric in ("accuracy", "truncated") or "@" in metric
+        step = cell.get(STEP)
+        return Published(
+            label=label or " · ".join(str(level) for level in cell.values()),
+            cell={f: chosen_levels(level)[0] for f, level in cell.items() if f != STEP},
+            metric=metric,
+            value=value / 100 if spec.unit == "percent" and is_share else float(value),
+            source=spec.source,
+            measure=measure or None,
+            step=step if isinstance(step, int) else None,
+            is_ours=is_ours,
+        )

@@ -1,0 +1,278 @@
+"""The figures and tables that a study declares, drawn from its summaries; what is not measured is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from pipeline.report.artifacts import Store
+from pipeline.report.figures import describe_summary, match_published, words_of
+from pipeline.report.lines import Encoding, Figure, LegendEntry
+from pipeline.report.metrics import Metric, format_value
+from pipeline.report.request import FigureRequest, Published, TableRequest
+from pipeline.report.summaries import JOINED, Summaries, Summary
+from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, find_range
+from pipeline.report.training import draw_declared_curves
+
+Group = tuple[tuple[tuple[str, str], ...], int | None]
+STEP, MEASURE = "step", "measure"
+
+
+@dataclass(frozen=True)
+class DeclaredCell:
+    """One cell of a declared table, in words: ours with its interval, the paper's number, ours minus theirs."""
+
+    ours: str = "–"
+    interval: str = ""
+    theirs: str = ""
+    difference: str = ""
+    is_inside: bool = True
+
+
+@dataclass(frozen=True)
+class DeclaredTable:
+    """A declared table in words; rows are (levels, cells), other works' after ours."""
+
+    title: str
+    caption: str
+    factors: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[tuple[str, ...], tuple[DeclaredCell, ...]], ...]
+
+
+def draw_declared(figure: FigureRequest, summaries: Summaries, store: Store) -> Figure:
+    """One declared figure; without panels where nothing of it is measured."""
+    if figure.y[0].startswith("training."):
+        return draw_declared_curves(figure, summaries.request, store)
+    return _Drawing(figure, summaries).draw()
+
+
+def pick_groups(where: Mapping[str, Sequence[str]], groups: Sequence[Group]) -> list[Group]:
+    """The cells that a figure or table is about."""
+    return [g for g in groups if all(dict(g[0]).get(f) in levels for f, levels in where.items())]
+
+
+class _Drawing:
+    def __init__(self, figure: FigureRequest, summaries: Summaries) -> None:
+        self.figure = figure
+        self.summaries = summaries
+        self.request = summaries.request
+        by_name = {metric.name: metric for metric in summaries.metrics}
+        self.metrics = [by_name[name] for name in figure.y]
+        self.x_metric = by_name.get(figure.x) if not self._is_factor(figure.x) else None
+        groups = summaries.groups if figure.x == STEP else summaries.final_groups()
+        self.groups = [g for g in pick_groups(figure.where, groups) if figure.x != STEP or g[1] is not None]
+        self.encoding = Encoding(
+            (), figure.lines[0] if figure.lines else None, figure.lines[1:], self.request
+        )
+        self.levels = tuple(
+            level
+            for level in self.request.factors.get(figure.x, ())
+            if any(dict(g[0]).get(figure.x) == level for g in self.groups)
+        )
+
+    def _is_factor(self, name: str | None) -> bool:
+        return name in self.request.factors
+
+    def draw(self) -> Figure:
+        panels = []
+        for panel in self._panel_names():
+            lines = [
+                line for metric_index in range(len(self.metrics)) for line in self._lines(panel, metric_index)
+            ]
+            if any(line.points for line in lines):
+                panels.append((panel or self.metrics[0].label, self._draw_panel(panel, lines)))
+        keys = [dict(g[0]) for g in self.groups]
+        legend = list(self.encoding.legend(keys)) if self.figure.lines else []
+        if len(self.metrics) > 1:
+            legend += [
+                LegendEntry(m.label, f"s{i}" if not self.figure.lines else "ink", i)
+                for i, m in enumerate(self.metrics)
+            ]
+        if self.figure.published and any(
+            self._marks(p, m) for p in self._panel_names() for m in self.metrics
+        ):
+            legend.append(LegendEntry("the paper's number", "diamond"))
+        if self.figure.bands:
+            legend.append(LegendEntry("shaded: declared range", "ink"))
+        caption = f"{self.figure.caption} Bars are 95 % intervals.".strip()
+        caption += "" if panels else " Nothing of it is measured yet."
+        return Figure(self.figure.title, caption, tuple(panels), tuple(legend))
+
+    def _panel_names(self) -> tuple[str, ...]:
+        by = self.figure.panels
+        if by == MEASURE:
+            return self.figure.measures or self.summaries.measures
+        if by is None:
+            return ("",)
+        return tuple(lv for lv in self.request.factors[by] if any(dict(g[0])[by] == lv for g in self.groups))
+
+    def _measure(self, panel: str) -> str:
+        if self.figure.panels == MEASURE:
+            return panel
+        return JOINED.join(self.figure.measures) or self.summaries.measures_and_mean[0]
+
+    def _in_panel(self, panel: str) -> list[Group]:
+        by = self.figure.panels
+        return [g for g in self.groups if by in (None, MEASURE) or dict(g[0])[by] == panel]
+
+    def _lines(self, panel: str, index: int) -> list[Line]:
+        metric, measure = self.metrics[index], self._measure(panel)
+        found: dict[tuple[tuple[str, str], ...], list[Point]] = {}
+        for group in self._in_panel(panel):
+            levels = dict(group[0])
+            summary = self.summaries.get(group, measure, metric)
+            x = self._x(group, measure)
+            if summary is not None and x is not None:
+                key = tuple((f, levels[f]) for f in self.figure.lines)
+                found.setdefault(key, []).append(
+                    Point(
+                        x,
+                        summary.estimate.value,
+                        *summary.interval,
+                        words=describe_summary(summary),
+                        x_interval=self._x_interval(group, measure),
+                    )
+                )
+        lines = []
+        for key, points in found.items():
+            levels = dict(key)
+            colour = self.encoding.colour_of(levels) if key else f"s{index % 8}"
+            several = len(self.metrics) > 1
+            label = self.encoding.label_of(levels) if key else metric.label if several else ""
+            dash = self.encoding.dash_of(levels) + (index if several and key else 0)
+            lines.append(Line(label, colour, tuple(sorted(points, key=lambda p: p.x)), dash % 4))
+        return [*lines, *self._marks(panel, metric)] if self.figure.published else lines
+
+    def _x(self, group: Group, measure: str) -> float | None:
+        if self.figure.x == STEP:
+            return float(group[1] or 0)
+        if self.x_metric is not None:
+            summary = self.summaries.get(group, measure, self.x_metric)
+            return None if summary is None else summary.estimate.value
+        return self._place(dict(group[0])[self.figure.x])
+
+    def _x_interval(self, group: Group, measure: str) -> tuple[float, float] | None:
+        found = None if self.x_metric is None else self.summaries.get(group, measure, self.x_metric)
+        return None if found is None else found.interval
+
+    def _place(self, level: str) -> float:
+        if self.figure.places:
+            return self.figure.places[self.request.factors[self.figure.x].index(level)]
+        return float(self.levels.index(level))
+
+    def _marks(self, panel: str, metric: Metric) -> list[Line]:
+        """The paper's numbers as diamonds in the colour of their line."""
+        if self.x_metric is not None:
+            return []
+        wanted, measure = set(self._in_panel(panel)), self._measure(panel)
+        lines = []
+        for number in self.request.published:
+            matches = match_published(number, self.summaries)
+            theirs = number.measure or self.summaries.measures_and_mean[0]
+            if (
+                number.metric == metric.name
+                and theirs == measure
+                and len(matches) == 1
+                and matches[0] in wanted
+            ):
+                levels = {f: dict(matches[0][0])[f] for f in self.figure.lines}
+                words = f"{number.label}: {format_value(number.value, metric.unit)} ({number.source})"
+                point = Point(self._x(matches[0], measure) or 0.0, number.value, words=words)
+                colour = self.encoding.colour_of(levels) if levels else "s0"
+                lines.append(Line("", colour, (point,), is_marks=True))
+        return lines
+
+    def _draw_panel(self, panel: str, lines: Sequence[Line]) -> Markup:
+        metric = self.metrics[0]
+        band = self.figure.bands.get(panel) or self.figure.bands.get("")
+        low, high = find_range(
+            lines,
+            floor=None if metric.unit == "number" else 0.0,
+            ceiling=1.0 if metric.unit == "share" else None,
+        )
+        if band is not None:
+            low, high = min(low, band[0]), max(high, band[1])
+        names = self.levels if self._is_factor(self.figure.x) else ()
+        places = tuple(self._place(name) for name in names) if self.figure.places else ()
+        label = (
+            self.x_metric.label
+            if self.x_metric is not None
+            else "RL step"
+            if self.figure.x == STEP
+            else self.figure.x
+        )
+        frame = PanelFrame(
+            panel or metric.label, metric.label, words_of(metric), names, label, (low, high),
+            x_places=places, band=band, is_bars=self.figure.kind == "bars",
+        )  # fmt: skip
+        return draw_panel(frame, lines)
+
+
+def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTable:
+    """A declared table: a row per cell, ours and the paper's in each column; then other works' rows."""
+    by_name = {metric.name: metric for metric in summaries.metrics}
+    columns = [
+        (measure or summaries.measures_and_mean[0], by_name[metric]) for measure, metric in table.columns
+    ]
+    groups = (
+        summaries.final_groups()
+        if table.step is None
+        else [g for g in summaries.groups if g[1] == table.step]
+    )
+    rows = []
+    for group in pick_groups(table.where, groups):
+        levels = tuple(dict(group[0])[f] for f in table.rows)
+        numbers = [_find_number(summaries, group, measure, metric.name) for measure, metric in columns]
+        cells = tuple(
+            _compare(summaries.get(group, measure, metric), number if table.published else None, metric)
+            for (measure, metric), number in zip(columns, numbers, strict=True)
+        )
+        rows.append((levels, cells))
+    if table.published:
+        rows += _other_rows(table, summaries, columns)
+    heads = tuple((measure, metric.label) for measure, metric in columns)
+    return DeclaredTable(table.title, table.caption, table.rows, heads, tuple(rows))
+
+
+def _find_number(summaries: Summaries, group: Group, measure: str, metric: str) -> Published | None:
+    for number in summaries.request.published:
+        theirs = number.measure or summaries.measures_and_mean[0]
+        if number.metric == metric and theirs == measure and match_published(number, summaries) == [group]:
+            return number
+    return None
+
+
+def _compare(ours: Summary | None, theirs: Published | None, metric: Metric) -> DeclaredCell:
+    unit = metric.unit
+    paper = "" if theirs is None else format_value(theirs.value, unit)
+    if ours is None:
+        return DeclaredCell(theirs=paper)
+    low, high = ours.interval
+    interval = f"{format_value(low, unit)} – {format_value(high, unit)}".replace(" %", "")
+    if theirs is None:
+        return DeclaredCell(format_value(ours.estimate.value, unit), interval)
+    difference = format_value(ours.estimate.value - theirs.value, unit, signed=True)
+    is_inside = low <= theirs.value <= high
+    return DeclaredCell(format_value(ours.estimate.value, unit), interval, paper, difference, is_inside)
+
+
+def _other_rows(
+    table: TableRequest, summaries: Summaries, columns: Sequence[tuple[str, Metric]]
+) -> list[tuple[tuple[str, ...], tuple[DeclaredCell, ...]]]:
+    """Rows of other works that the paper's table lists, without ours."""
+    works: dict[str, dict[tuple[str, str], Published]] = {}
+    for number in summaries.request.published:
+        if not number.is_ours:
+            theirs = number.measure or summaries.measures_and_mean[0]
+            works.setdefault(number.label, {})[theirs, number.metric] = number
+    rows = []
+    for label, numbers in works.items():
+        cells = tuple(
+            _compare(None, numbers.get((measure, metric.name)), metric) for measure, metric in columns
+        )
+        if any(cell.theirs for cell in cells):
+            rows.append(((label, *[""] * (len(table.rows) - 1)), cells))
+    return rows

@@ -1,0 +1,153 @@
+"""What a claim is about, as a small expression: means of measurements, and what is made from them.
+
+Leaves are a mean of a metric over units, a stretch of a training curve, a count of a data set's record.
+Above them stand sums, ratios, the largest or smallest of several, the first level that reaches a target, and
+the distance between two frontiers. Plain, frozen values: the planner writes them, the report evaluates them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator
+
+Pick = Literal["max", "min"]
+
+
+class Strict:
+    """Unknown fields are refused when a dataclass is read back from plain values."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean(Strict):
+    """The macro mean of a metric over units (indices into Request.units)."""
+
+    metric: str
+    units: tuple[int, ...]
+    kind: Literal["mean"] = "mean"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve(Strict):
+    """A logged column of runs (indices into Request.runs) over the steps first to last: mean, least or most."""
+
+    column: str
+    runs: tuple[int, ...]
+    first: int | None = None
+    last: int | None = None
+    pick: Literal["mean", "max", "min"] = "mean"
+    kind: Literal["curve"] = "curve"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact(Strict):
+    """A count in a data artifact's record, as a share of the rows that came in."""
+
+    name: str
+    key: str
+    fact: str
+    kind: Literal["fact"] = "fact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sum(Strict):
+    """A weighted sum: differences, differences of differences, slopes."""
+
+    terms: tuple[tuple[float, Quantity], ...]
+    kind: Literal["sum"] = "sum"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio(Strict):
+    """One quantity relative to another."""
+
+    top: Quantity
+    bottom: Quantity
+    kind: Literal["ratio"] = "ratio"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extreme(Strict):
+    """The largest or the smallest of several, picked anew in every draw: the selection is part of the noise."""
+
+    pick: Pick
+    among: tuple[Quantity, ...]
+    kind: Literal["extreme"] = "extreme"
+
+
+@dataclass(frozen=True, kw_only=True)
+class First(Strict):
+    """The position (from 1) of the first level that is at least target + by; one more than the last if none."""
+
+    levels: tuple[Quantity, ...]
+    target: Quantity
+    by: float = 0.0
+    kind: Literal["first"] = "first"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frontier(Strict):
+    """How far one family of points (x, y) lies above another, on average over the x that both reach."""
+
+    ours: tuple[tuple[Quantity, Quantity], ...]
+    theirs: tuple[tuple[Quantity, Quantity], ...]
+    kind: Literal["frontier"] = "frontier"
+
+
+Quantity = Annotated[Mean | Curve | Fact | Sum | Ratio | Extreme | First | Frontier, Discriminator("kind")]
+Leaf = Mean | Curve | Fact
+
+
+def subtract(left: Any, right: Any) -> Sum:
+    """left − right."""
+    return Sum(terms=((1.0, left), (-1.0, right)))
+
+
+def children(quantity: Any) -> tuple[Any, ...]:
+    """The quantities directly below one."""
+    match quantity:
+        case Sum():
+            return tuple(q for _, q in quantity.terms)
+        case Ratio():
+            return quantity.top, quantity.bottom
+        case Extreme():
+            return quantity.among
+        case First():
+            return (*quantity.levels, quantity.target)
+        case Frontier():
+            return tuple(q for pair in (*quantity.ours, *quantity.theirs) for q in pair)
+    return ()
+
+
+def leaves(quantity: Any) -> Iterator[Any]:
+    """Every mean, curve and fact in a quantity, in order, with repetition."""
+    below = children(quantity)
+    if not below:
+        yield quantity
+    for child in below:
+        yield from leaves(child)
+
+
+def holds(quantity: Any, kind: type) -> bool:
+    """Whether a quantity is, or has below it, one of a kind."""
+    return isinstance(quantity, kind) or any(holds(child, kind) for child in children(quantity))
+
+
+def as_linear(quantity: Any) -> dict[Any, float] | None:
+    """Leaf → weight where the quantity is a weighted sum of leaves; None where it is not."""
+    if isinstance(quantity, Leaf):
+        return {quantity: 1.0}
+    if not isinstance(quantity, Sum):
+        return None
+    weights: dict[Any, float] = {}
+    for weight, child in quantity.terms:
+        below = as_linear(child)
+        if below is None:
+            return None
+        for leaf, own in below.items():
+            weights[leaf] = weights.get(leaf, 0.0) + weight * own
+    return weights

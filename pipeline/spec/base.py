@@ -1,0 +1,34 @@
+"""What all models of a study file share: strictness, and names that are safe everywhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+
+
+def check_name(value: str) -> str:
+    """A name that is safe as a path, as a shell word and in a report."""
+    if not NAME_PATTERN.fullmatch(value) or ".." in value:
+        raise ValueError(
+            f"the name {value!r} is not safe as a path or shell word\n"
+            "Use letters, digits and . _ + - after a letter or digit, at most 64."
+        )
+    return value
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+
+
+class Model(BaseModel):
+    """Frozen, strict, no unknown keys, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+Scalar = str | int | float
+Selector = dict[str, Scalar | tuple[Scalar, ...] | None]
+"""factor: level, or several; `step: n` for a checkpoint."""

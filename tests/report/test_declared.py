@@ -1,0 +1,148 @@
+"""The study of docs/how-to/claims.md on synthetic results: every claim decided, every figure and table drawn."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from synthetic import put_log, put_record
+
+from pipeline.report.build import build
+from pipeline.report.columns import vote
+from tests.test_claim_docs import EXAMPLES, compile_examples
+
+LENGTHS = {"none": 1.0, "plain": 0.9, "plp_2": 0.6, "plp_5": 0.45, "eff_1": 0.7, "eff_4": 0.5}
+
+
+def put_unit(root: Path, unit, seed: int) -> None:
+    """Scores, completions and both analyses of one unit, drawn around its cell."""
+    rng = np.random.default_rng(seed)
+    cell, problems, samples = unit.cell, 40, 4
+    logit = {"easy": 0.6, "hard": -0.6}[unit.measure] + 0.8 * (cell["model"] == "large")
+    logit += {"none": 0.0, "64": -1.2, "128": -0.4, "256": 0.3}[cell["sft"]] + 0.4 * (cell["rl"] != "none")
+    hardness = np.random.default_rng(5).normal(0, 1, problems)
+    right = rng.random((problems, samples)) < 1 / (1 + np.exp(hardness - logit - rng.normal(0, 0.1)))[:, None]
+    mean = (
+        (20 if cell["sft"] == "none" else 34) * LENGTHS[cell["rl"]] * (1.2 if unit.measure == "hard" else 1)
+    )
+    length = np.clip(rng.gamma(6, mean / 6, (problems, samples)).astype(int) + 1, 1, 48)
+    right &= length < 48
+    ids = [f"{unit.measure}-{i:02}" for i in range(problems) for _ in range(samples)]
+    keys = {"problem_id": ids, "sample_index": list(range(samples)) * problems}
+    scores = pl.DataFrame(
+        {
+            **keys,
+            "correct": right.ravel(),
+            "verdict": np.where(right.ravel(), "right", "wrong"),
+            "extracted": np.where(right.ravel(), "42", rng.integers(0, 9, right.size).astype(str)),
+            "gold": "42",
+            "n_tokens": length.ravel(),
+            "finish_reason": np.where(length.ravel() == 48, "length", "stop"),
+        }
+    )
+    texts = scores.select("problem_id", "sample_index", "finish_reason").with_columns(
+        problem=pl.lit("6 · 7?"), answer=pl.lit("42"), response=pl.lit(r"\boxed{42}")
+    )
+    reflects = rng.random(right.size) < 0.2 + length.ravel() / 80
+    tables = {
+        ("sample", unit.completions, "completions.parquet"): texts,
+        ("score", unit.scores, "scores.parquet"): scores,
+        ("analyse", unit.analyses["reflection_keywords"], "measures.parquet"): pl.DataFrame(
+            {**keys, "reflects": reflects, "keywords": reflects.astype(float)}
+        ),
+        ("analyse", unit.analyses["layout"], "measures.parquet"): pl.DataFrame(
+            {**keys, "boxed": right.ravel()}
+        ),
+    }
+    for (stage, key, name), table in tables.items():
+        (root / stage / key).mkdir(parents=True, exist_ok=True)
+        table.write_parquet(root / stage / key / name)
+        put_record(root, stage, key)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("declared")
+    body: dict[str, list[str]] = {}
+    for block in EXAMPLES:
+        for part in re.split(r"^(?=\w+:)", block, flags=re.M)[1:]:
+            head, _, rest = part.partition("\n")
+            body.setdefault(head, []).append(rest)
+    request = compile_examples(folder, *(f"{head}\n{''.join(rest)}" for head, rest in body.items())).request()
+    root = folder / "results"
+    for i, unit in enumerate(request.units):
+        put_unit(root, unit, i)
+    for i, run in enumerate({run.key: run for run in request.runs}.values()):
+        put_log(root, run, seed=i, steps=200)
+    facts = {
+        "rows_in": 300,
+        "rows_out": 290,
+        "filters": [
+            {
+                "filter": "deduplicate", "rows_in": 300, "rows_out": 290, "dropped": {"duplicate": 10},
+                "dropped_examples": {"duplicate": ["r1", "r2", "r3", "r4"]},
+            }
+        ],
+    }  # fmt: skip
+    for node in request.datasets:
+        put_record(root, node.stage, node.key, facts=facts if node.stage == "filter" else {"rows_out": 300})
+    return request, build(request, root, root / "report" / "r")
+
+
+def test_every_form_of_claim_is_decided_or_says_why_not(built) -> None:
+    request, page = built
+    assert set(page.claims) == {claim.name for claim in request.claims} and len(page.claims) == 21
+    assert "incomplete" not in page.claims.values()
+    assert {"supported", "refuted", "undecided"} == set(page.claims.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("shrinks", "supported"),
+        ("longer", "refuted"),
+        ("kept", "supported"),
+        ("more_kept", "supported"),
+        ("valley", "supported"),
+        ("reflection_is_long", "undecided"),
+        ("reward_is_flat_where_long", "supported"),
+    ],
+)
+def test_clear_effects_are_decided_in_their_direction(built, name: str, status: str) -> None:
+    assert built[1].claims[name] == status
+
+
+def test_every_declared_figure_and_table_is_on_the_page(built) -> None:
+    request, page = built
+    text = page.page.read_text()
+    for figure in request.figures:
+        assert f"<h3>{figure.title}</h3>" in text
+    assert "Nothing of it is measured yet" not in text
+    assert 'class="column"' in text and 'class="band"' in text and "By sft" not in text
+    assert "paper 76.5 %" in text and "another work" in text and "paper 5,446" in text
+
+
+def test_what_a_filter_dropped_is_told_with_examples(built) -> None:
+    text = built[1].page.read_text()
+    assert "290 rows of 300" in text and "10 duplicate" in text and "r1, r2, r3" in text and "r4" not in text
+
+
+def test_scopes_say_what_an_interval_speaks_about(built) -> None:
+    text = built[1].page.read_text()
+    assert "logged steps taken as independent" in text and "rows like those of long" in text
+
+
+def test_a_majority_vote_counts_right_answers_as_one_class() -> None:
+    rows = pl.DataFrame(
+        {
+            "problem_id": ["a"] * 4 + ["b"] * 4,
+            "sample_index": [0, 1, 2, 3] * 2,
+            "correct": [True, True, False, False, False, False, False, False],
+            "extracted": ["1/2", "0.5", "7", "8", None, "3", "3", None],
+        }
+    )
+    assert vote(rows, ("a", "b"), 4).tolist() == [1.0, 0.0]
+    assert vote(rows, ("a",), 2)[0] == pytest.approx((1 + 4 * 0.5) / 6)
