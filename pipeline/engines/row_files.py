@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.engines.row_parquet import BATCH_ROWS, to_frame
 from pipeline.errors import InputError
 
-BATCH_ROWS = 256
 BATCH_BYTES = 32 * 2**20
 
 KeepColumns = Callable[[pl.Schema], list[str]]
@@ -103,13 +103,6 @@ def _read_parquet(path: Path, keep: KeepColumns) -> Iterator[pl.DataFrame]:
 def arrow_columns(schema: Any) -> pl.Schema:
     """The polars columns of an Arrow schema."""
     return to_frame(schema.empty_table()).schema
-
-
-def to_frame(table: Any) -> pl.DataFrame:
-    """An Arrow table as a polars frame."""
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
 
 
 def _frame(rows: list[dict[str, Any]], keep: KeepColumns) -> pl.DataFrame:

@@ -6,7 +6,9 @@ A filter module has `Params` (a fingerprint.Config), `DOC` (one line) and
 
 in the order of the rows; it reads only the columns that it needs. A filter that also changes rows has
 
-    rewrite(rows: pl.LazyFrame, params, context) -> pl.LazyFrame  same ids, same order, other columns
+    rewrite(schema: pl.Schema, params) -> {column: pl.Expr}       all columns from then on
+
+over the columns so far and those that its `judge` returned besides id and reason.
 
 `MAIN` names the parameter that the short form {NAME: value} sets. Importing a filter loads no data library.
 """
