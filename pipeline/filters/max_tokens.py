@@ -33,15 +33,17 @@ class Params(Config):
 def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.DataFrame:
     """Drop longer texts and rows without one."""
     need_text(rows, params.column, "max_tokens")
-    tokenizer = _load(params, context)
+    from pipeline.engines.token_limit import TokenLimit
+
+    limit = TokenLimit(_load(params, context), params.tokens, context.processes)
     over, none = f"over {params.tokens} tokens", f"no {params.column}"
 
     def reasons(batch: pl.DataFrame) -> list[str | None]:
         texts = batch[params.column].to_list()
-        counts = _count(tokenizer, [text or "" for text in texts])
+        exceeded = limit.exceeded([text or "" for text in texts])
         return [
-            none if text is None else over if count > params.tokens else None
-            for text, count in zip(texts, counts, strict=True)
+            none if text is None else over if is_over else None
+            for text, is_over in zip(texts, exceeded, strict=True)
         ]
 
     return judge_batches(rows, (params.column,), reasons, context.batch_rows)
@@ -65,10 +67,3 @@ def _load(params: Params, context: FilterContext) -> Any:
             f"filter max_tokens: tokenizer {str(name)!r} cannot be loaded: {str(error).splitlines()[0]}",
             "Give a folder with tokenizer.json, or a name whose files are in the hub's cache.",
         ) from error
-
-
-def _count(tokenizer: Any, texts: list[str]) -> list[int]:
-    if getattr(tokenizer, "is_fast", False):
-        encoded = tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [len(one) for one in encoded]
-    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
