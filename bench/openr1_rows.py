@@ -40,9 +40,9 @@ class Text:
         letters = np.array(list(string.ascii_lowercase))
         sizes = self.draw.integers(2, 11, VOCABULARY)
         words = ["".join(self.draw.choice(letters, size)) + " " for size in sizes]
-        for place in range(0, VOCABULARY, 12):
+        for place in range(0, VOCABULARY, 5):
             words[place] = f"{self.draw.integers(0, 2000)} "
-        words[3 : 3 + 9 * len(SIGNS) : 9] = SIGNS
+        words[1 : 1 + 3 * len(SIGNS) : 3] = SIGNS
         self.words = [word.encode() for word in words]
         weights = 1 / np.arange(4, VOCABULARY + 4)
         self.below = np.cumsum(weights / weights.sum())
