@@ -18,7 +18,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.openr1_rows import BENCHMARKS, Text, write_benchmarks, write_data_set, write_tokenizer
 from bench.pairs import Cost, Row, cost, show
 
 ROWS = 2_000
@@ -28,7 +27,7 @@ TOKENS = 16_384
 SUBSETS = {"8k": 8_000, "16k": 16_000, "32k": 32_000, "64k": 64_000, "128k": 128_000, "220k": 220_000}
 FULL_ROWS = 225_000
 NEEDED_BYTES_PER_ROW = 60_000
-FILTERS = ("one_correct_trace", "max_tokens", "deduplicate", "near_duplicates", "decontaminate")
+BENCHMARKS = ("aime24", "amc23", "math500", "gsm8k", "minerva_math", "olympiadbench", "svamp", "gaokao2023en")
 
 
 def main() -> None:
@@ -42,21 +41,24 @@ def main() -> None:
             raise RuntimeError(
                 f"{rows:,} rows need {rows * NEEDED_BYTES_PER_ROW / 1e9:.0f} GB, {free / 1e9:.0f} GB are free"
             )
-        text = Text(1)
-        leaks = write_benchmarks(text, folder / "benchmarks")
-        write_tokenizer(text, folder / "tokenizer")
-        lines, facts = _compare(text, leaks, sample, folder)
+        _generate(folder, sample=sample)
+        lines, facts = _compare(sample, folder)
         if rows > sample:
-            text_bytes = write_data_set(text, leaks, rows, folder / "hub")
-            more, full = _alone(rows, text_bytes, folder)
+            _generate(folder, hub=rows)
+            more, full = _alone(rows, folder)
             lines, facts = lines + more, {**facts, "full": full}
     note = f"{THREADS} threads; peer: datasets.map and filter, num_proc=2, both on {sample:,} rows; its memory is that of its largest process"
     show("data_path", note, lines, facts)
 
 
-def _compare(text: Text, leaks: list[str], rows: int, folder: Path) -> tuple[list[Row], dict[str, Any]]:
+def _generate(folder: Path, **sets: int) -> None:
+    """Write data sets of so many rows, in a process of its own: a child's peak memory counts from its parent's."""
+    words = [f"{name}={rows}" for name, rows in sets.items()]
+    cost([sys.executable, "-m", "bench.openr1_rows", *words], folder)
+
+
+def _compare(rows: int, folder: Path) -> tuple[list[Row], dict[str, Any]]:
     """Ours and the peer on the same rows, and whether they keep the same."""
-    write_data_set(text, leaks, rows, folder / "sample")
     costs, facts = run_path(folder / "sample", folder / "ours", folder, rows)
     (folder / "peer").mkdir()
     command = [sys.executable, "-m", "bench.peer_data_path", str(folder), str(rows), str(TOKENS)]
@@ -75,7 +77,7 @@ def _compare(text: Text, leaks: list[str], rows: int, folder: Path) -> tuple[lis
     return lines, {"sample_rows": rows, "sample": _plain(costs), "sample_filters": facts["filters"]}
 
 
-def _alone(rows: int, text_bytes: int, folder: Path) -> tuple[list[Row], dict[str, Any]]:
+def _alone(rows: int, folder: Path) -> tuple[list[Row], dict[str, Any]]:
     """Ours at full size, stage by stage."""
     costs, facts = run_path(folder / "hub", folder / "full", folder, rows, is_kept=False)
     lines = []
@@ -87,7 +89,7 @@ def _alone(rows: int, text_bytes: int, folder: Path) -> tuple[list[Row], dict[st
     lines.append(Row("  rows a second", rows / whole, None, "rows/s", (), ""))
     return lines, {
         "rows": rows,
-        "text_bytes": text_bytes,
+        "text_bytes": json.loads((folder / "hub" / "size.json").read_text())["bytes"],
         "stages": _plain(costs),
         "filters": facts["filters"],
     }
@@ -97,11 +99,9 @@ def run_path(
     data: Path, place: Path, folder: Path, rows: int, *, is_kept: bool = True
 ) -> tuple[dict[str, Cost], dict[str, Any]]:
     """Source, filter and the subsets of a data set in the hub's layout; the costs and the filter's facts."""
-    from pipeline.datasets import get
     from pipeline.stages.source import from_catalogue
 
     source = from_catalogue("dataset", "openr1_math_220k", config="all", local=str(data), revision="0" * 40)
-    assert source.fields == get("openr1_math_220k").fields
     benchmarks = [str(folder / "benchmarks" / name) for name in BENCHMARKS]
     steps = [
         {"name": "one_correct_trace"},

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import json
 import string
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 POOL_WORDS = 8_000_000
 VOCABULARY = 40_000
@@ -68,24 +72,17 @@ class Text:
         return b"".join([self.pool[a:b] for a, b in zip(begin, end, strict=True)]), offsets
 
 
-def write_benchmarks(text: Text, folder: Path) -> list[str]:
-    """One folder with rows.parquet per benchmark, as the source stage leaves it; returns all problems."""
-    import polars as pl
-
-    found = []
+def write_benchmarks(text: Text, folder: Path) -> None:
+    """One folder with rows.parquet per benchmark, as the source stage leaves it."""
     for name, count in BENCHMARKS.items():
         problems = [text.sentence(size) for size in text.draw.integers(16, 70, count)]
         (folder / name).mkdir(parents=True)
         ids = [f"{name}-{i}" for i in range(count)]
         pl.DataFrame({"id": ids, "problem": problems}).write_parquet(folder / name / "rows.parquet")
-        found += problems
-    return found
 
 
 def write_data_set(text: Text, leaks: list[str], rows: int, folder: Path) -> int:
     """`rows` rows as the hub lays them out (README.md, all/train-*.parquet); returns the bytes of text."""
-    import pyarrow.parquet as pq
-
     (folder / "all").mkdir(parents=True)
     card = {"configs": [{"config_name": "all", "data_files": [{"split": "train", "path": "all/train-*"}]}]}
     (folder / "README.md").write_text(f"---\n{json.dumps(card)}\n---\n")
@@ -123,8 +120,6 @@ def _problems(text: Text, leaks: list[str], before: list[str], count: int) -> li
 
 
 def _shard(text: Text, problems: list[str], first: int) -> Any:
-    import pyarrow as pa
-
     rows = len(problems)
     each = text.draw.integers(2, 5, rows)
     lists = pa.array(np.concatenate([[0], np.cumsum(each)]).astype(np.int32))
@@ -185,3 +180,23 @@ QWEN2 = (
     r"|\s+(?!\S)|\s+"
 )
 """How Qwen2's tokenizer splits text before merging bytes."""
+
+
+def main(sets: dict[str, int]) -> None:
+    """Write data sets of so many rows, the benchmarks and the tokenizer into the working folder."""
+    text = Text(1)
+    if not Path("tokenizer").exists():
+        write_benchmarks(text, Path("benchmarks"))
+        write_tokenizer(text, Path("tokenizer"))
+    leaks = [
+        problem
+        for name in BENCHMARKS
+        for problem in pl.read_parquet(f"benchmarks/{name}/rows.parquet")["problem"].to_list()
+    ]
+    for name, rows in sets.items():
+        size = write_data_set(text, leaks, rows, Path(name))
+        Path(name, "size.json").write_text(json.dumps({"rows": rows, "bytes": size}))
+
+
+if __name__ == "__main__":
+    main({name: int(rows) for name, rows in (word.split("=") for word in sys.argv[1:])})

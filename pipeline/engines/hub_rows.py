@@ -59,7 +59,11 @@ def _parquet_files(path: str, source: HubSource) -> list[Path] | None:
         raise _unreadable(path, source, error) from error
     splits = builder.config.data_files or {}
     wanted = source.split.split("+")
-    if not isinstance(builder, Parquet) or builder.info.features or any(name not in splits for name in wanted):
+    if (
+        not isinstance(builder, Parquet)
+        or builder.info.features
+        or any(name not in splits for name in wanted)
+    ):
         return None
     files = [Path(file) for name in wanted for file in splits[name]]
     return files if all(file.is_file() for file in files) else None

@@ -106,5 +106,7 @@ def _renamed_tables(paths: Sequence[Path], names: pl.DataFrame) -> Iterator[pa.T
             for name in ("id", "part"):
                 column = to_table(renamed.select(name))[name]
                 place = table.schema.get_field_index(name)
-                table = table.append_column(name, column) if place < 0 else table.set_column(place, name, column)
+                table = (
+                    table.append_column(name, column) if place < 0 else table.set_column(place, name, column)
+                )
             yield table

@@ -130,9 +130,7 @@ def read_columns(path: Path) -> pl.Schema:
         return to_frame(pq.read_schema(path).empty_table()).schema
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{path} cannot be read as Parquet: {reason}", "Make its artifact again."
-        ) from error
+        raise InputError(f"{path} cannot be read as Parquet: {reason}", "Make its artifact again.") from error
 
 
 def to_frame(table: pa.Table) -> pl.DataFrame:

@@ -153,7 +153,10 @@ def widen(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """The rows in these columns and types; a column that they lack is null."""
     if frame.schema == schema:
         return frame
-    columns = [pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items()]
+    columns = [
+        pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in schema.items()
+    ]
     return frame.select(columns)
 
 

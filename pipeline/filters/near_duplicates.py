@@ -53,7 +53,9 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     bands: list[np.ndarray] = []
 
     def collect(batch: pl.DataFrame) -> list[str | None]:
-        found = [shingles_of(text, params.shingle) if text else None for text in batch[params.column].to_list()]
+        found = [
+            shingles_of(text, params.shingle) if text else None for text in batch[params.column].to_list()
+        ]
         every.extend(None if one is None else one.astype("<u4") for one in found)
         bands.append(kept.band_keys([one for one in found if one is not None]))
         return [None] * len(found)

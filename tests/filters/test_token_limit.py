@@ -58,7 +58,9 @@ TOKENIZERS = {
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), words=st.integers(0, 120), limit=st.integers(1, 200), piece=st.integers(1, 60))
+@given(
+    seed=st.integers(0, 10**6), words=st.integers(0, 120), limit=st.integers(1, 200), piece=st.integers(1, 60)
+)
 def test_the_answer_is_that_of_counting_the_whole_text(kind, seed, words, limit, piece):
     draw = random.Random(seed)
     texts = [" ".join(draw.choices(WORDS, k=words)), "".join(draw.choices(WORDS, k=words)), "a" * limit]
