@@ -23,6 +23,7 @@ from pipeline.filters import FilterContext
 from pipeline.fingerprint import canonical_json, digest
 from pipeline.job import Job
 from pipeline.stages.filter import FilterConfig
+from pipeline.stages.source import digest_path
 
 
 def filter_rows(job: Job, config: FilterConfig) -> dict[str, Any]:
@@ -60,9 +61,21 @@ def make_context(job: Job, config: FilterConfig) -> FilterContext:
         against=tuple(folder / "rows.parquet" for folder in job.inputs.get("against", ())),
         tokenizer=policies[0] / "model" if policies else None,
         seed=config.seed,
+        folders={digest: _unchanged(path, digest) for digest, path in config.folders.items()},
         batch_rows=config.batch_rows,
         processes=max(config.processes, int(os.environ.get("OMP_NUM_THREADS") or 1)),
     )
+
+
+def _unchanged(path: str, planned: str) -> str:
+    """The folder that a parameter names by its digest, if its content still is that one."""
+    folder = Path(path).expanduser()
+    if digest_path(folder) != planned:
+        raise InputError(
+            f"the tokenizer {path} has changed since it was planned",
+            "Run `studyc plan` again to plan with the folder as it is now.",
+        )
+    return str(folder)
 
 
 def count_dropped(verdicts: pl.DataFrame) -> Dropped:

@@ -198,6 +198,8 @@ def _gold(frame: pl.DataFrame, answer: str | None, fields: FieldMap, source: str
     text = text.str.strip_chars()
     if fields.unwrap_math:
         text = text.str.replace(r"^\$([^$]+)\$$", "${1}").str.strip_chars()
+    if fields.golds:
+        text = text.replace(dict(fields.golds))
     if fields.gold in ("number", "integer"):
         text = _number(text, frame, fields.gold, source)
     return pl.when(text != "").then(text).alias("answer")

@@ -135,12 +135,11 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table | None:
     if any(field.name not in schema.names for field in table.schema):
         return None
     columns = []
-    for field in schema:
-        known = field.name in table.schema.names
-        if known and table.schema.field(field.name).type not in (field.type, pa.null()):
+    for wanted in schema:
+        column = table[wanted.name] if wanted.name in table.schema.names else pa.nulls(len(table))
+        if column.type not in (wanted.type, pa.null()):
             return None
-        column = table[field.name] if known else pa.nulls(len(table))
-        columns.append(column if column.type == field.type else pa.nulls(len(table), field.type))
+        columns.append(column if column.type == wanted.type else pa.nulls(len(table), wanted.type))
     return pa.table(columns, schema=schema)
 
 

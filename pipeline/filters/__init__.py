@@ -35,13 +35,15 @@ params_model = _catalogue.params_model
 
 @dataclass(frozen=True)
 class FilterContext:
-    """What a filter is given besides its rows: other data sets, a tokenizer, the seed, how much at once."""
+    """What a filter is given besides its rows: other data sets, a tokenizer, the seed, how much at once,
+    and where the folders lie that parameters name by digest."""
 
     against: tuple[Path, ...] = field(default=())
     tokenizer: Path | None = None
     seed: int = 0
     batch_rows: int = 1024
     processes: int = 1
+    folders: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_short_form(name: str, params: Any) -> Mapping[str, Any]:

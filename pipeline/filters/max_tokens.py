@@ -2,13 +2,16 @@
 
 Counted are the tokens of the column's text alone, without special tokens, prompt or end mark, by the
 folder or hub name `tokenizer`, or else the tokenizer of the input policy. P0 does not say which it used.
+The planner pins the tokenizer: a hub name by the lock file's commit (a model of `studyc pin`), a folder by
+the digest of its content, wherever it lies. Refused: a hub name without a commit, a folder that has changed.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RefusedError
 from pipeline.filters import FilterContext, judge_batches, need_text
 from pipeline.fingerprint import Config, content
 
@@ -17,6 +20,12 @@ if TYPE_CHECKING:
 
 DOC = "Keep rows whose text has at most `tokens` tokens."
 MAIN = "tokens"
+
+BY_DIGEST = "digest:"
+"""How the planner writes a tokenizer that is a folder; the stage's placement says where it lies."""
+
+UNPINNED = "unpinned"
+"""What the planner writes for a name that the lock file lacks (pipeline.spec.lock)."""
 
 
 class Params(Config):
@@ -27,13 +36,15 @@ class Params(Config):
     tokenizer: str | None = content(
         None, describe="Folder or hub name of the tokenizer; the input policy's own when absent."
     )
-    revision: str | None = content(None, describe="Commit of the tokenizer's repository on the hub.")
+    revision: str | None = content(
+        None, describe="Commit of the tokenizer's repository; the lock file's when absent."
+    )
 
 
 def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.DataFrame:
     """Drop longer texts and rows without one."""
     need_text(rows, params.column, "max_tokens")
-    from pipeline.engines.token_limit import TokenLimit
+    from pipeline.filters._token_limit import TokenLimit
 
     limit = TokenLimit(_load(params, context), params.tokens, context.processes)
     over, none = f"over {params.tokens} tokens", f"no {params.column}"
@@ -55,6 +66,13 @@ def _load(params: Params, context: FilterContext) -> Any:
         raise InputError(
             "filter max_tokens: there is no tokenizer to count with",
             "Name one: {max_tokens: {tokens: …, tokenizer: FOLDER or HUB NAME}}, or count with max_chars.",
+        )
+    if str(name).startswith(BY_DIGEST):
+        name = Path(context.folders[str(name).removeprefix(BY_DIGEST)])
+    elif params.revision in (None, UNPINNED) and not Path(name).is_dir():
+        raise RefusedError(
+            f"filter max_tokens: tokenizer {str(name)!r} is no folder and not pinned to a commit",
+            "Pin it with `studyc pin`, or name a folder with tokenizer.json.",
         )
     from transformers import AutoTokenizer
 

@@ -17,7 +17,7 @@ from pipeline.errors import Problem, SpecErrors
 from pipeline.fingerprint import canonical_json, digest
 from pipeline.plan.artifact import Artifact, Settled, settle
 from pipeline.plan.claims import compile_claims
-from pipeline.plan.data import is_unpinned
+from pipeline.plan.data import unpinned_names
 from pipeline.plan.graph import Graph
 from pipeline.plan.lower import Lowered, lower_study
 from pipeline.record import NAME as RECORD
@@ -108,10 +108,17 @@ class Plan:
     @functools.cached_property
     def unpinned(self) -> tuple[tuple[str, str], ...]:
         """(kind, name) of every hub name without a commit."""
-        found = {
-            is_unpinned(settled.config) for settled in self.settled if settled.stage in ("source", "base")
-        }
-        return tuple(sorted(found - {None}))
+        stages_of_names = ("source", "base", "filter")
+        return tuple(
+            sorted(
+                {
+                    name
+                    for settled in self.settled
+                    if settled.stage in stages_of_names
+                    for name in unpinned_names(settled.config)
+                }
+            )
+        )
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Per stage: artifacts, done, to run."""

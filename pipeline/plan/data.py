@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline import benchmarks, datasets, filters, generators, stages
 from pipeline.errors import Problem, StudyError, suggest
+from pipeline.filters.max_tokens import BY_DIGEST
 from pipeline.fingerprint import Config
 from pipeline.plan.digests import folder_digest
 from pipeline.plan.recipes import validate_entry
@@ -242,6 +244,7 @@ class DataLowering:
     def _filter(self, name: str, entry: DataSpec, rows: Rows) -> Rows | None:
         document = self.problems.document
         steps, against, is_fine = [], [], True
+        folders: dict[str, str] = {}
         for i, raw in enumerate(entry.filters):
             filter_name, params = (
                 (raw, {}) if isinstance(raw, str) else (next(iter(raw), ""), next(iter(raw.values()), None))
@@ -273,16 +276,30 @@ class DataLowering:
             keys = self._against(name, settled, (*path, "against"))
             is_fine = is_fine and keys is not None
             against += keys or []
+            settled = self._pin_tokenizer(settled, (*path, "tokenizer"), folders)
             steps.append({"name": filter_name, "params": settled.identity()})
         if not is_fine:
             return None
-        config = stages.load("filter").Config.model_validate({"filters": tuple(steps), "seed": entry.seed})
+        config = stages.load("filter").Config.model_validate(
+            {"filters": tuple(steps), "seed": entry.seed, "folders": folders}
+        )
         inputs: Mapping[str, tuple[str, ...]] = {
             "rows": (rows.key,),
             **({"against": tuple(dict.fromkeys(against))} if against else {}),
         }
         key = self.add("filter", config, 0, inputs, f"filter {name}", f"{rows.name}-filtered")
         return Rows(key, rows.at_most, f"{rows.name}-filtered", rows.name)
+
+    def _pin_tokenizer(self, params: Config, path: tuple, folders: dict[str, str]) -> Config:
+        """The parameters with their tokenizer's commit, or with its digest where it is a folder."""
+        name = getattr(params, "tokenizer", None)
+        if name is None or params.revision is not None:
+            return params
+        if not is_local(name):
+            return params.model_copy(update={"revision": self.study.lock.revision("models", name)})
+        digest = folder_digest(name, self.problems, self.problems.document.locate(path))
+        folders[digest] = name
+        return params.model_copy(update={"tokenizer": f"{BY_DIGEST}{digest}"})
 
     def _against(self, name: str, params: Config, path: tuple) -> list[str] | None:
         """The dataset keys of a filter's `against`: benchmarks or data entries by name."""
@@ -305,9 +322,22 @@ class DataLowering:
         return keys
 
 
-def is_unpinned(config: Config) -> tuple[str, str] | None:
-    """(kind, name) of the hub name that a source or base configuration leaves unpinned, if it does."""
+def is_local(name: str) -> bool:
+    """Whether a tokenizer's name is a path: written as one, or the name of a folder here."""
+    return name.startswith(("/", "./", "../", "~")) or Path(name).expanduser().is_dir()
+
+
+def hub_names(config: Config) -> Iterator[tuple[str, str, str | None]]:
+    """(kind, name, commit) of what a source, base or filter configuration takes from the hub."""
     hub = getattr(config, "hub", None)
-    if hub is None or hub.revision not in (None, UNPINNED):
-        return None
-    return ("models" if "tiny" in type(config).model_fields else "datasets", hub.name)
+    if hub is not None:
+        yield ("models" if "tiny" in type(config).model_fields else "datasets", hub.name, hub.revision)
+    for step in getattr(config, "filters", ()):
+        name = step.params.get("tokenizer")
+        if name is not None and not name.startswith(BY_DIGEST):
+            yield ("models", name, step.params.get("revision"))
+
+
+def unpinned_names(config: Config) -> list[tuple[str, str]]:
+    """(kind, name) of the hub names that a configuration leaves unpinned."""
+    return [(kind, name) for kind, name, commit in hub_names(config) if commit in (None, UNPINNED)]

@@ -8,14 +8,47 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from pipeline.engines import token_limit
-from pipeline.engines.token_counts import PATTERNS, is_byte_level, known_pattern
-from pipeline.engines.token_limit import TokenLimit
+from pipeline.filters import _token_limit as token_limit
+from pipeline.filters._token_counts import PATTERNS, is_byte_level, known_pattern
+from pipeline.filters._token_limit import TokenLimit
 
-WORDS = (
-    "the sum of two Numbers is  x+1 \n\n we'll it's DON'T 12345 3.14 \\frac{1}{2} $y$ ≤ π é e\u0301 ...\n ,\t <think> "
-    "café naïve 数学 -- (a) 'S \r\n   \x0c \u00a0 ﬁ"
-).split(" ")
+WORDS = [
+    "the",
+    "sum",
+    "of",
+    "two",
+    "Numbers",
+    "is",
+    "",
+    "x+1",
+    "\n\n",
+    "we'll",
+    "it's",
+    "DON'T",
+    "12345",
+    "3.14",
+    "\\frac{1}{2}",
+    "$y$",
+    "≤",
+    "π",
+    "é",
+    "é",
+    "...\n",
+    ",\t",
+    "<think>",
+    "café",
+    "naïve",
+    "数学",
+    "--",
+    "(a)",
+    "'S",
+    "\r\n",
+    "",
+    "",
+    "\x0c",
+    "\xa0",
+    "ﬁ",
+]
 
 
 class Wrapped:

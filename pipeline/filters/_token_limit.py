@@ -1,6 +1,6 @@
 """Is a text longer than so many tokens? Decided without counting more of it than the answer needs.
 
-Two facts, each used only where the tokenizer's own description shows that it holds (token_counts):
+Two facts, each used only where the tokenizer's own description shows that it holds (_token_counts):
 
 * A byte-level BPE gives every byte of the normalised text to exactly one token and merging only lowers the
   number of tokens, so text of n bytes has at most n tokens. A text that NFC would change is counted whole.
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.engines.token_counts import CUT, TokenCounts, is_byte_level
+from pipeline.filters._token_counts import CUT, TokenCounts, is_byte_level
 
 PIECE = 2_048
 """Fewest characters worth a piece of their own."""
