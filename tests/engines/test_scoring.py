@@ -99,7 +99,7 @@ def test_a_killed_job_resumes_after_its_last_part_and_gives_the_same_rows(tmp_pa
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ("c > a > b", "problem 'q'.*'q > p > r' cannot be read"),
+        ("b > d > c", "problem 'q'.*'b > d > c' cannot be read"),
         ("", "problem 'q'.*'' cannot be read"),
         (None, "'q' has no gold"),
     ],
@@ -112,8 +112,8 @@ def test_a_gold_answer_that_is_no_mathematics_stops_the_stage_and_names_the_row(
 
 
 def test_such_a_gold_answer_can_be_compared_as_text_on_demand(tmp_path):
-    gold = "$c > a > b$"
-    answers = [r"\boxed{b>a>c}", r"\boxed{c>a>b}", "c > a > b"]
+    gold = "$b > a > c$"
+    answers = [r"\boxed{b>a>c}", r"\boxed{c>a>b}", "b > a > c"]
     rows = [("q", i, gold, answer, "stop") for i, answer in enumerate(answers)]
     job = make_job(tmp_path, rows, unreadable_gold="compare_text")
     facts = scoring.score(job)
