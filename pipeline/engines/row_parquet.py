@@ -115,11 +115,15 @@ class RowWriter:
 def read_tables(
     path: Path, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pa.Table]:
-    """The rows of a Parquet file in its order, a few at a time; a file that cannot be read is refused."""
+    """The rows of a Parquet file in its order, a few at a time; a file that cannot be read is refused.
+
+    One row group after the other: a reader of several keeps the bytes of all of them until it ends.
+    """
     try:
         with pq.ParquetFile(path) as parquet:
-            for batch in parquet.iter_batches(batch_size=batch_rows, columns=columns):
-                yield pa.Table.from_batches([batch])
+            for group in range(parquet.num_row_groups):
+                for batch in parquet.iter_batches(batch_rows, row_groups=[group], columns=columns):
+                    yield pa.Table.from_batches([batch])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
 
