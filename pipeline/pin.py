@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.plan.compiled import Plan
+from pipeline.plan.sources import hub_names as hub_names_of
 from pipeline.record import write_atomically
 from pipeline.spec.lock import KINDS, Lock
 
@@ -53,12 +54,12 @@ def pin_names(plan: Plan, *, is_update: bool, ask: Ask = ask_hub) -> Iterator[st
 
 def hub_names(plan: Plan) -> set[tuple[str, str]]:
     """(kind, name) of every hub name of a plan."""
-    names = set()
-    for settled in plan.settled:
-        hub = getattr(settled.config, "hub", None) if settled.stage in ("base", "source") else None
-        if hub is not None:
-            names.add(("models" if settled.stage == "base" else "datasets", hub.name))
-    return names
+    return {
+        (kind, name)
+        for settled in plan.settled
+        if settled.stage in ("base", "source", "filter")
+        for kind, name, _ in hub_names_of(settled.config)
+    }
 
 
 def _write(path: Path, lock: Lock) -> None:

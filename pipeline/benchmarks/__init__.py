@@ -7,6 +7,7 @@ without a gold answer: mapping refuses it and names the row.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from pipeline.catalogue import Catalogue
@@ -20,6 +21,8 @@ class BenchmarkEntry(DatasetEntry):
     """A data set to be measured on, with the kind of its gold answers and the usual instruction."""
 
     gold_kind: GoldKind = "latex"
+    text_answers: tuple[str, ...] = ()
+    """Golds that are no mathematics to the grader: a response is right when its box holds the same text."""
     prompt_hint: str = "{problem}\nPlease reason step by step, and put your final answer within \\boxed{}."
 
 
@@ -30,6 +33,12 @@ names = _catalogue.names
 def get(name: str) -> BenchmarkEntry:
     """The entry of one benchmark."""
     return _catalogue.module(name).ENTRY
+
+
+@cache
+def text_answers() -> frozenset[str]:
+    """The golds of all benchmarks that are compared as text."""
+    return frozenset(answer for name in names() for answer in get(name).text_answers)
 
 
 def describe(name: str) -> str:

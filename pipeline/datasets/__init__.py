@@ -47,6 +47,9 @@ class FieldMap(Config):
     gold_in_problem: bool = content(
         False, describe="Where the gold is blank and the problem ends in 'Answer: …', move it from there."
     )
+    golds: dict[str, str] = content(
+        {}, describe="Gold answers that the grader cannot read as they stand, and how it can."
+    )
     solution: Column | None = content("solution?", describe="Column of the response that is trained on.")
     extra: tuple[str, ...] | None = content(None, describe="Further columns kept; all when absent.")
     missing: Literal["refuse", "drop", "keep"] = content(

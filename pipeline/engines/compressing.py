@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.datasets import seeded_key
-from pipeline.engines.rows import Dropped, count_rows, write_rows
+from pipeline.engines.row_parquet import write_rows
+from pipeline.engines.rows import Dropped, count_rows
 from pipeline.engines.shards import write_frame
 from pipeline.errors import InputError, StageError
 from pipeline.job import Job

@@ -1,6 +1,6 @@
 """The filter stage's work: apply the catalogue's filters in order, count what goes and why (polars).
 
-Each filter judges the ids that are left, reading only the columns that it needs; the texts are written
+Each filter judges the rows that are left, reading only the columns that it needs; the texts are written
 once, at the end, in a stream. A judgement that is finished is kept in the working folder, so that a
 killed job does not tokenise or grade again.
 """
@@ -15,12 +15,14 @@ import polars as pl
 
 from pipeline import filters
 from pipeline.engines.policy import quiet_libraries
-from pipeline.engines.rows import Dropped, count_rows, write_rows
+from pipeline.engines.row_view import RowView
+from pipeline.engines.rows import Dropped, count_rows
 from pipeline.errors import InputError, StageError
 from pipeline.filters import FilterContext
 from pipeline.fingerprint import canonical_json, digest
 from pipeline.job import Job
 from pipeline.stages.filter import FilterConfig
+from pipeline.stages.source import digest_path
 
 
 def filter_rows(job: Job, config: FilterConfig) -> dict[str, Any]:
@@ -29,21 +31,22 @@ def filter_rows(job: Job, config: FilterConfig) -> dict[str, Any]:
     source = job.one("rows") / "rows.parquet"
     context = make_context(job, config)
     rows_in = left = count_rows(source)
-    rows = pl.scan_parquet(source)
+    view = RowView.of_file(source, rows_in)
     steps: list[dict[str, Any]] = []
     for number, step in enumerate(config.filters):
         job.progress(number, len(config.filters), "filters", filter=step.name)
         module, params = filters.get(step.name), filters.validate(step.name, step.params)
-        verdicts = _judge_once(job, config, number, module, rows, params, context)
-        rows, dropped = split_rows(rows, verdicts)
+        verdicts = _judge_once(job, config, number, module, view, params, context)
+        if hasattr(module, "rewrite"):
+            view = view.rewritten(module.rewrite(view.schema, params), verdicts.drop("id", "reason"))
+        dropped = count_dropped(verdicts)
+        view = view.without(verdicts["reason"].is_not_null().to_numpy())
         kept = left - dropped.counts.total()
         steps.append({"filter": step.name, "rows_in": left, "rows_out": kept, **dropped.facts()})
         left = kept
         if left == 0:
             raise _emptied(steps)
-        if hasattr(module, "rewrite"):
-            rows = module.rewrite(rows, params, context)
-    write_rows(rows, job.folder / "rows.parquet")
+    view.write(job.folder / "rows.parquet")
     job.progress(len(config.filters), len(config.filters), "filters")
     return {"rows_in": rows_in, "rows_out": left, "filters": steps}
 
@@ -55,21 +58,30 @@ def make_context(job: Job, config: FilterConfig) -> FilterContext:
         against=tuple(folder / "rows.parquet" for folder in job.inputs.get("against", ())),
         tokenizer=policies[0] / "model" if policies else None,
         seed=config.seed,
+        folders={digest: _unchanged(path, digest) for digest, path in config.folders.items()},
         batch_rows=config.batch_rows,
-        processes=config.processes,
+        processes=max(config.processes, int(os.environ.get("OMP_NUM_THREADS") or 1)),
     )
 
 
-def split_rows(rows: pl.LazyFrame, verdicts: pl.DataFrame) -> tuple[pl.LazyFrame, Dropped]:
-    """The rows without a reason against them, in their order, and what is dropped for which reason."""
+def _unchanged(path: str, planned: str) -> str:
+    """The folder that a parameter names by its digest, if its content still is that one."""
+    folder = Path(path).expanduser()
+    if digest_path(folder) != planned:
+        raise InputError(
+            f"the tokenizer {path} has changed since it was planned",
+            "Run `studyc plan` again to plan with the folder as it is now.",
+        )
+    return str(folder)
+
+
+def count_dropped(verdicts: pl.DataFrame) -> Dropped:
+    """What is dropped for which reason, with the first few ids of each."""
     dropped = Dropped()
     gone = verdicts.filter(pl.col("reason").is_not_null())
     for (reason,), part in gone.group_by("reason", maintain_order=True):
         dropped.add(str(reason), part["id"].to_list())
-    if gone.is_empty():
-        return rows, dropped
-    kept = verdicts.filter(pl.col("reason").is_null()).select("id").lazy()
-    return rows.join(kept, on="id", how="semi", maintain_order="left"), dropped
+    return dropped
 
 
 def _judge_once(
@@ -77,7 +89,7 @@ def _judge_once(
     config: FilterConfig,
     number: int,
     module: Any,
-    rows: pl.LazyFrame,
+    view: RowView,
     params: Any,
     context: FilterContext,
 ) -> pl.DataFrame:
@@ -87,7 +99,7 @@ def _judge_once(
     if path.exists():
         return pl.read_parquet(path)
     try:
-        verdicts = module.judge(rows, params, context)
+        verdicts = module.judge(view.scan(), params, context)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"filter {config.filters[number].name} cannot read its rows: {reason}") from error

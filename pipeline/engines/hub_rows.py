@@ -2,7 +2,8 @@
 
 A pinned data set of the hub is downloaded once into the library's cache and read from there as Arrow
 batches; a local folder (a snapshot with README.md and data/*.parquet, or any layout that the library
-knows) is streamed and never copied. Refused, with the library's reason: what it cannot find or read.
+knows) is streamed and never copied. The library decides which files make a split; where they are Parquet
+and the card states no types of its own, they are read directly, the needed columns alone. Refused, with the library's reason: what it cannot find or read.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.datasets import HubSource
-from pipeline.engines.row_files import BATCH_ROWS, KeepColumns, arrow_columns, to_frame
+from pipeline.engines.row_files import KeepColumns, arrow_columns, read_file
+from pipeline.engines.row_parquet import BATCH_ROWS, to_frame
 from pipeline.errors import InputError, RefusedError
 
 UNPINNED = "unpinned"
@@ -37,7 +39,34 @@ def read_folder(folder: Path, source: HubSource, keep: KeepColumns) -> Iterator[
         raise InputError(
             f"there is no folder {folder}", "Check the path, or leave `local` out to read the hub."
         )
-    yield from _batches(_load(str(folder.resolve()), source, streaming=True), keep, str(folder))
+    files = _parquet_files(str(folder.resolve()), source)
+    if files is None:
+        yield from _batches(_load(str(folder.resolve()), source, streaming=True), keep, str(folder))
+        return
+    for file in files:
+        yield from read_file(file, keep)
+
+
+def _parquet_files(path: str, source: HubSource) -> list[Path] | None:
+    """The local Parquet files of a split, in order; None where they need the library to be read."""
+    from datasets import load_dataset_builder
+    from datasets.packaged_modules.parquet.parquet import Parquet
+
+    options = {"data_files": {source.split: list(source.files)}} if source.files is not None else {}
+    try:
+        builder = load_dataset_builder(path, source.config, **options)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise _unreadable(path, source, error) from error
+    splits = builder.config.data_files or {}
+    wanted = source.split.split("+")
+    if (
+        not isinstance(builder, Parquet)
+        or builder.info.features
+        or any(name not in splits for name in wanted)
+    ):
+        return None
+    files = [Path(file) for name in wanted for file in splits[name]]
+    return files if all(file.is_file() for file in files) else None
 
 
 def _load(path: str, source: HubSource, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The mix stage's work: choose from each part, make ids unique, order, write (polars)."""
+"""The work of the stages mix and subset: choose rows by their keys, make ids unique, order, write."""
 
 from __future__ import annotations
 
@@ -6,18 +6,45 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from pipeline.engines.rows import (
-    first_by_key,
-    read_batches,
-    scan_ids,
-    seeded_keys,
+from pipeline.engines.row_parquet import (
+    LEFT_OUT,
+    read_columns,
+    read_tables,
+    to_frame,
+    to_table,
     uncompressed_bytes,
     write_in_order,
 )
+from pipeline.engines.rows import common_schema, first_by_key, scan_ids, seeded_keys, widen
+from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.stages.mix import MixConfig
+from pipeline.stages.subset import SubsetConfig
+
+
+def cut(job: Job, config: SubsetConfig) -> dict[str, Any]:
+    """Write job.folder/rows.parquet with the first rows in the seeded order."""
+    path = job.one("rows") / "rows.parquet"
+    ids = scan_ids(path)
+    if config.rows > len(ids):
+        raise InputError(
+            f"a subset of {config.rows} rows was asked of a data set that has {len(ids)}",
+            f"Ask for at most {len(ids)}, or loosen the filters before it.",
+        )
+    order = first_by_key(ids, config.seed, config.rows)
+    ranks = ids.to_frame("id").join(order, on="id", how="left", maintain_order="left")["rank"]
+    write_in_order(
+        read_tables(path),
+        _ranks(ranks),
+        rows_bytes=uncompressed_bytes(path) * config.rows // len(ids),
+        work=job.work,
+        target=job.folder / "rows.parquet",
+    )
+    return {"rows_in": len(ids), "rows_out": config.rows}
 
 
 def mix(job: Job, config: MixConfig) -> dict[str, Any]:
@@ -32,13 +59,17 @@ def mix(job: Job, config: MixConfig) -> dict[str, Any]:
         for path, quota, rows in zip(paths, quotas, available, strict=True)
     )
     write_in_order(
-        _renamed_batches(paths, names),
-        _rank(names, config),
+        _renamed_tables(paths, names),
+        _ranks(_rank(names, config)),
         rows_bytes=sum(sizes),
         work=job.work,
         target=job.folder / "rows.parquet",
     )
     return {"rows_in": list(available), "rows_out": sum(quotas), "rows_of_parts": list(quotas)}
+
+
+def _ranks(ranks: pl.Series) -> np.ndarray:
+    return ranks.cast(pl.Int64).fill_null(LEFT_OUT).to_numpy()
 
 
 def _choose(ids: list[pl.Series], quotas: tuple[int, ...], seed: int) -> pl.DataFrame:
@@ -61,10 +92,21 @@ def _rank(names: pl.DataFrame, config: MixConfig) -> pl.Series:
     return names.join(chosen.with_row_index("rank"), on="id", how="left", maintain_order="left")["rank"]
 
 
-def _renamed_batches(paths: Sequence[Path], names: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """All rows of all parts with their ids in the mixture and the number of their part."""
+def _renamed_tables(paths: Sequence[Path], names: pl.DataFrame) -> Iterator[pa.Table]:
+    """All rows of all parts in common columns, with their ids in the mixture and the number of their part."""
+    schemas = [read_columns(path) for path in paths]
+    schema = common_schema(schemas)
     start = 0
-    for path in paths:
-        for batch in read_batches(path):
-            yield batch.with_columns(names.slice(start, len(batch)))
-            start += len(batch)
+    for path, own in zip(paths, schemas, strict=True):
+        for table in read_tables(path):
+            if own != schema:
+                table = to_table(widen(to_frame(table), schema))
+            renamed = names.slice(start, len(table)).fill_null("")
+            start += len(table)
+            for name in ("id", "part"):
+                column = to_table(renamed.select(name))[name]
+                place = table.schema.get_field_index(name)
+                table = (
+                    table.append_column(name, column) if place < 0 else table.set_column(place, name, column)
+                )
+            yield table

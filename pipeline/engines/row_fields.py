@@ -198,6 +198,8 @@ def _gold(frame: pl.DataFrame, answer: str | None, fields: FieldMap, source: str
     text = text.str.strip_chars()
     if fields.unwrap_math:
         text = text.str.replace(r"^\$([^$]+)\$$", "${1}").str.strip_chars()
+    if fields.golds:
+        text = text.replace(dict(fields.golds))
     if fields.gold in ("number", "integer"):
         text = _number(text, frame, fields.gold, source)
     return pl.when(text != "").then(text).alias("answer")
@@ -242,8 +244,11 @@ def _extras(frame: pl.DataFrame, fields: FieldMap, answer: str | None, source: s
     if fields.extra is None:
         read = {answer, find_column(fields.problem, frame.schema, "problem", source)}
         return [pl.col(c) for c in frame.columns if c not in OURS and c != ROW and c not in read]
-    kept = [find_column(column, frame.schema, "extra column", source) for column in fields.extra]
-    return [_expression(c, frame)[0].alias(c.split(".")[-1]) for c in kept if c]
+    found = [find_column(column, frame.schema, "extra column", source) for column in fields.extra]
+    kept: dict[str, str] = {}
+    for column in filter(None, found):
+        kept.setdefault(column.split(".")[-1], column)  # of `level` and `extra_info.level` the first is read
+    return [_expression(column, frame)[0].alias(name) for name, column in kept.items()]
 
 
 def _move_gold(mapped: pl.DataFrame) -> pl.DataFrame:

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.engines.row_parquet import BATCH_ROWS, read_tables, to_frame
 from pipeline.errors import InputError
 
-BATCH_ROWS = 256
 BATCH_BYTES = 32 * 2**20
 
 KeepColumns = Callable[[pl.Schema], list[str]]
@@ -92,24 +92,16 @@ def _read_parquet(path: Path, keep: KeepColumns) -> Iterator[pl.DataFrame]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as parquet:
-            columns = keep(arrow_columns(parquet.schema_arrow))
-            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-                yield to_frame(pa.Table.from_batches([batch]))
+        columns = keep(arrow_columns(pq.read_schema(path)))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+    for table in read_tables(path, columns):
+        yield to_frame(table)
 
 
 def arrow_columns(schema: Any) -> pl.Schema:
     """The polars columns of an Arrow schema."""
     return to_frame(schema.empty_table()).schema
-
-
-def to_frame(table: Any) -> pl.DataFrame:
-    """An Arrow table as a polars frame."""
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
 
 
 def _frame(rows: list[dict[str, Any]], keep: KeepColumns) -> pl.DataFrame:

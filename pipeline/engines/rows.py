@@ -1,7 +1,7 @@
-"""Our rows on disk: unique ids, shards joined into one Parquet file, a seeded order, a cut (polars).
+"""Our rows: unique ids, batches collected into one Parquet file, a seeded order, what was dropped and why.
 
-Guarantees: ids are unique text; files appear only when they are whole; memory is bounded by one batch
-and the ids, for reordering by one bucket of rows. Refuses: a repeated id, naming both rows.
+Guarantees: ids are unique text; the file appears only when it is whole; memory is bounded by a few
+batches and the ids. Refuses: a repeated id, naming both rows.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from pipeline.datasets import seeded_key
+from pipeline.engines.row_parquet import RowWriter, read_columns, read_tables, to_frame, to_table
 from pipeline.errors import InputError
 
 EXAMPLES = 5
@@ -25,15 +26,6 @@ EXAMPLES = 5
 
 ROW = "_row"
 """Working column: the row's number in its source, from 1."""
-
-ROW_GROUP = 1024
-"""Rows of one Parquet row group: what a reader or writer of long traces holds at once."""
-
-SHARD_BYTES = 64 * 2**20
-"""Bytes of rows in memory after which a shard is written."""
-
-BUCKET_BYTES = 512 * 2**20
-"""Uncompressed bytes of rows that are put in order in memory at once."""
 
 
 @dataclass
@@ -56,50 +48,62 @@ class Dropped:
 
 
 class RowStore:
-    """Collects mapped batches as shards in the working folder and joins them into rows.parquet."""
+    """Collects mapped batches into rows.parquet, written once: a second part is begun only where types change."""
 
     def __init__(self, work: Path, source: str) -> None:
-        self.folder = work / "shards"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = work / "parts"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
         self.source = source
-        self.shards: list[Path] = []
+        self.parts: list[Path] = []
         self.rows = 0
         self._seen: dict[str, int] = {}
-        self._pending: list[pl.DataFrame] = []
-        self._pending_bytes = 0
+        self._writer: RowWriter | None = None
 
     def append(self, mapped: pl.DataFrame) -> None:
-        """Give the batch unique ids and put it with the others; a shard is written when there is enough."""
+        """Give the batch unique ids and write it after the others."""
         if mapped.is_empty():
             return
         given = mapped["id"].is_not_null().all()
         ids = self._check_ids(mapped) if given else self._make_ids(mapped["problem"])
-        self._pending.append(mapped.with_columns(pl.Series("id", ids, dtype=pl.String)).drop(ROW))
-        self._pending_bytes += mapped.estimated_size()
+        table = to_table(mapped.with_columns(pl.Series("id", ids, dtype=pl.String)).drop(ROW))
+        if self._writer is not None and self._writer.schema != table.schema:
+            table = _fitted(table, self._writer.schema) or self._end_part(table)
+        if self._writer is None:
+            self.parts.append(self.folder / f"{len(self.parts):06d}.parquet")
+            self._writer = RowWriter(self.parts[-1])
+        self._writer.write(table)
         self.rows += len(ids)
-        if self._pending_bytes >= SHARD_BYTES:
-            self._write_shard()
 
-    def _write_shard(self) -> None:
-        shard = self.folder / f"{len(self.shards):06d}.parquet"
-        with self._naming_changed_types():
-            pl.concat(self._pending, how="diagonal_relaxed").write_parquet(shard, compression="lz4")
-        self.shards.append(shard)
-        self._pending, self._pending_bytes = [], 0
+    def _end_part(self, table: pa.Table) -> pa.Table:
+        """Close the part that is being written; the table begins the next one."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        return table
 
     def finish(self, target: Path) -> int:
-        """Join the shards into `target` (atomically), drop them, and return the number of rows."""
-        if self._pending:
-            self._write_shard()
-        with self._naming_changed_types():
-            write_rows(pl.concat([pl.scan_parquet(s) for s in self.shards], how="diagonal_relaxed"), target)
+        """Put `target` in place (atomically), drop the parts, and return the number of rows."""
+        if self._writer is not None:
+            self._writer.close()
+        if len(self.parts) == 1:
+            os.replace(self.parts[0], target)
+        else:
+            self._join(target)
         shutil.rmtree(self.folder)
         return self.rows
 
-    @contextmanager
-    def _naming_changed_types(self) -> Iterator[None]:
+    def _join(self, target: Path) -> None:
+        """One file of parts whose columns differ: a column that one lacks is null, types are widened."""
+        schema = self._common_schema([read_columns(part) for part in self.parts])
+        with RowWriter(target) as writer:
+            for part in self.parts:
+                for table in read_tables(part):
+                    writer.write(to_table(widen(to_frame(table), schema)))
+
+    def _common_schema(self, schemas: Sequence[pl.Schema]) -> pl.Schema:
         try:
-            yield
+            return common_schema(schemas)
         except (pl.exceptions.SchemaError, pl.exceptions.ComputeError) as error:
             raise InputError(
                 f"{self.source}: a column changes its type along the file: {str(error).splitlines()[0]}",
@@ -126,11 +130,33 @@ class RowStore:
         return made
 
 
-def write_rows(rows: pl.LazyFrame, target: Path) -> None:
-    """Stream rows into one Parquet file that appears only when it is whole."""
-    scratch = target.with_name(f".{target.name}-{os.getpid()}")
-    rows.sink_parquet(scratch, compression="zstd", row_group_size=ROW_GROUP, maintain_order=True)
-    os.replace(scratch, target)
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table | None:
+    """The table in the columns of a part, where it only lacks some or has them without a value."""
+    if any(field.name not in schema.names for field in table.schema):
+        return None
+    columns = []
+    for wanted in schema:
+        column = table[wanted.name] if wanted.name in table.schema.names else pa.nulls(len(table))
+        if column.type not in (wanted.type, pa.null()):
+            return None
+        columns.append(column if column.type == wanted.type else pa.nulls(len(table), wanted.type))
+    return pa.table(columns, schema=schema)
+
+
+def common_schema(schemas: Sequence[pl.Schema]) -> pl.Schema:
+    """All columns of all schemas, each with a type that holds every one of its types; raises where none does."""
+    return pl.concat([schema.to_frame() for schema in schemas], how="diagonal_relaxed").schema
+
+
+def widen(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """The rows in these columns and types; a column that they lack is null."""
+    if frame.schema == schema:
+        return frame
+    columns = [
+        pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in schema.items()
+    ]
+    return frame.select(columns)
 
 
 def scan_ids(path: Path) -> pl.Series:
@@ -147,84 +173,6 @@ def first_by_key(ids: pl.Series, seed: int, rows: int) -> pl.DataFrame:
     """The `rows` ids with the smallest keys and their rank: of m > n rows, the first n are the same."""
     frame = pl.DataFrame({"id": ids, "key": seeded_keys(ids, seed)})
     return frame.sort("key", "id").head(rows).select("id").with_row_index("rank")
-
-
-def read_batches(path: Path) -> Iterator[pl.DataFrame]:
-    """The rows of a rows.parquet in its order, a row group at most in memory."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as parquet:
-        for batch in parquet.iter_batches(batch_size=ROW_GROUP):
-            frame = pl.from_arrow(pa.Table.from_batches([batch]))
-            assert isinstance(frame, pl.DataFrame)
-            yield frame
-
-
-def write_in_order(
-    batches: Iterable[pl.DataFrame], ranks: pl.Series, *, rows_bytes: int, work: Path, target: Path
-) -> None:
-    """Write the rows by rank; `ranks` has one entry per incoming row, null for rows left out.
-
-    `rows_bytes` estimates the chosen rows' size: they are put into buckets of neighbouring ranks of about
-    BUCKET_BYTES on disk in one pass, then each bucket is sorted in memory.
-    """
-    folder = work / "ordered"
-    folder.mkdir(parents=True, exist_ok=True)
-    buckets = _Buckets(folder, count=max(1, -(-rows_bytes // BUCKET_BYTES)), rows=ranks.count())
-    start = 0
-    for batch in batches:
-        rank = ranks.slice(start, len(batch)).alias("_rank")
-        start += len(batch)
-        buckets.put(batch.with_columns(rank).filter(pl.col("_rank").is_not_null()))
-    shards = [pl.scan_parquet(shard) for shard in buckets.sort()]
-    write_rows(pl.concat(shards, how="diagonal_relaxed"), target)
-    shutil.rmtree(folder)
-
-
-class _Buckets:
-    """Rows sorted coarsely by rank on disk."""
-
-    def __init__(self, folder: Path, *, count: int, rows: int) -> None:
-        self.folder = folder
-        self.rows_each = max(1, -(-rows // count))
-        self.limit = max(2**20, BUCKET_BYTES // 2 // count)
-        self.pending: dict[int, list[pl.DataFrame]] = defaultdict(list)
-        self.bytes: Counter[int] = Counter()
-        self.files: dict[int, list[Path]] = defaultdict(list)
-
-    def put(self, rows: pl.DataFrame) -> None:
-        """Put each row into the bucket of its rank; full buckets go to disk."""
-        bucket = rows["_rank"] // self.rows_each
-        for number in sorted(bucket.unique().to_list()):
-            part = rows.filter(bucket == number)
-            self.pending[number].append(part)
-            self.bytes[number] += part.estimated_size()
-            if self.bytes[number] >= self.limit:
-                self._flush(number)
-
-    def sort(self) -> Iterator[Path]:
-        """Sort bucket after bucket into shards, in the order of ranks."""
-        for number in sorted({*self.pending, *self.files}):
-            frames = [*(pl.read_parquet(file) for file in self.files[number]), *self.pending.pop(number, [])]
-            shard = self.folder / f"sorted-{number:06d}.parquet"
-            whole = pl.concat(frames, how="diagonal_relaxed").sort("_rank").drop("_rank")
-            whole.write_parquet(shard, compression="lz4", row_group_size=ROW_GROUP)
-            yield shard
-
-    def _flush(self, number: int) -> None:
-        file = self.folder / f"bucket-{number:06d}-{len(self.files[number]):06d}.parquet"
-        pl.concat(self.pending.pop(number), how="diagonal_relaxed").write_parquet(file, compression="lz4")
-        self.bytes[number] = 0
-        self.files[number].append(file)
-
-
-def uncompressed_bytes(path: Path) -> int:
-    """Size of a Parquet file's columns before compression, from its footer."""
-    import pyarrow.parquet as pq
-
-    footer = pq.read_metadata(path)
-    return sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
 
 
 def count_rows(path: Path) -> int:

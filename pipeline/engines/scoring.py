@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.benchmarks import text_answers
 from pipeline.errors import InputError
 from pipeline.grading import Grader, Rule, Verdict, find_box
 from pipeline.job import Job
@@ -102,8 +103,11 @@ def _grade_batch(batch: pl.DataFrame, grader: Grader, config: ScoreConfig, sourc
     graded = iter(grader.grade([pair for pair, is_cut in zip(pairs, cut, strict=True) if not is_cut]))
     verdicts = [None if is_cut else next(graded) for is_cut in cut]
     as_text = [v is not None and v.verdict == "gold_unparsable" and bool(v.gold.strip()) for v in verdicts]
-    if config.unreadable_gold == "compare_text":
-        verdicts = [_compare_text(v) if by_text else v for v, by_text in zip(verdicts, as_text, strict=True)]
+    if config.unreadable_gold == "refuse":
+        as_text = [
+            by_text and gold in text_answers() for by_text, gold in zip(as_text, batch["answer"], strict=True)
+        ]
+    verdicts = [_compare_text(v) if by_text else v for v, by_text in zip(verdicts, as_text, strict=True)]
     _refuse_unreadable_gold(batch, verdicts, source)
     return pl.DataFrame(
         {

@@ -11,13 +11,15 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.engines.filtering import split_rows
-from pipeline.engines.rows import count_rows, scan_ids, write_rows
+from pipeline.engines.filtering import count_dropped
+from pipeline.engines.row_view import RowView
+from pipeline.engines.rows import count_rows, scan_ids
 from pipeline.errors import InputError, StageError, suggest
 from pipeline.job import Job
 from pipeline.stages.select import SelectConfig
 
 SHARE = "solved_share"
+_NOTED = "_solved_share"
 
 
 def select(job: Job, config: SelectConfig) -> dict[str, Any]:
@@ -29,18 +31,18 @@ def select(job: Job, config: SelectConfig) -> dict[str, Any]:
     path = _find_evidence(job, config)
     judged = _judge_labels(path, config) if config.labels else _judge_shares(path, config)
     verdicts = _match(scan_ids(source), judged, source, path)
-    rows, dropped = split_rows(pl.scan_parquet(source), verdicts.select("id", "reason"))
+    dropped = count_dropped(verdicts)
     rows_out = rows_in - dropped.counts.total()
     if rows_out == 0:
         reasons = ", ".join(f"{count} × {reason}" for reason, count in dropped.counts.items())
         raise StageError(
             f"the selection leaves nothing of {rows_in} rows ({reasons})", "Loosen its bounds or labels."
         )
+    view = RowView.of_file(source, rows_in)
     if SHARE in verdicts.columns:
-        rows = rows.drop(SHARE, strict=False).join(
-            verdicts.select("id", SHARE).lazy(), on="id", how="left", maintain_order="left"
-        )
-    write_rows(rows, job.folder / "rows.parquet")
+        columns = {name: pl.col(name) for name in view.schema} | {SHARE: pl.col(_NOTED)}
+        view = view.rewritten(columns, verdicts.select(pl.col(SHARE).alias(_NOTED)))
+    view.without(verdicts["reason"].is_not_null().to_numpy()).write(job.folder / "rows.parquet")
     return {
         "rows_in": rows_in,
         "rows_out": rows_out,

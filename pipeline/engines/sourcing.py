@@ -12,7 +12,8 @@ import polars as pl
 from pipeline.datasets import HubSource, SyntheticSource
 from pipeline.engines.hub_rows import read_folder, read_hub
 from pipeline.engines.row_fields import map_batch, needed_columns
-from pipeline.engines.row_files import BATCH_ROWS, KeepColumns, read_file
+from pipeline.engines.row_files import KeepColumns, read_file
+from pipeline.engines.row_parquet import BATCH_ROWS
 from pipeline.engines.rows import Dropped, RowStore
 from pipeline.errors import InputError
 from pipeline.job import Job

@@ -12,7 +12,8 @@ import polars as pl
 
 from pipeline.datasets import seeded_key
 from pipeline.engines import scoring
-from pipeline.engines.rows import Dropped, write_rows
+from pipeline.engines.row_parquet import write_rows
+from pipeline.engines.rows import Dropped
 from pipeline.errors import InputError, StageError
 from pipeline.job import Job
 from pipeline.stages.synthesise import SynthesiseConfig

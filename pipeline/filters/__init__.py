@@ -6,7 +6,9 @@ A filter module has `Params` (a fingerprint.Config), `DOC` (one line) and
 
 in the order of the rows; it reads only the columns that it needs. A filter that also changes rows has
 
-    rewrite(rows: pl.LazyFrame, params, context) -> pl.LazyFrame  same ids, same order, other columns
+    rewrite(schema: pl.Schema, params) -> {column: pl.Expr}       all columns from then on
+
+over the columns so far and those that its `judge` returned besides id and reason.
 
 `MAIN` names the parameter that the short form {NAME: value} sets. Importing a filter loads no data library.
 """
@@ -33,13 +35,15 @@ params_model = _catalogue.params_model
 
 @dataclass(frozen=True)
 class FilterContext:
-    """What a filter is given besides its rows: other data sets, a tokenizer, the seed, how much at once."""
+    """What a filter is given besides its rows: other data sets, a tokenizer, the seed, how much at once,
+    and where the folders lie that parameters name by digest."""
 
     against: tuple[Path, ...] = field(default=())
     tokenizer: Path | None = None
     seed: int = 0
     batch_rows: int = 1024
     processes: int = 1
+    folders: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_short_form(name: str, params: Any) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DOC = "Drop rows that share a run of `n` words with a problem of the benchmarks `against`."
 MAIN = "against"
 
+_FINGERPRINT = re.compile(r"-[0-9a-f]{12}$")
 _WORD = re.compile(r"\w+")
 
 
@@ -38,18 +39,18 @@ class Params(Config):
 
 
 class Runs:
-    """The runs of words of the benchmarks, by length, and the whole texts of very short problems."""
+    """The runs of words of a benchmark, by length, and the whole texts of its very short problems."""
 
     def __init__(self, n: int, min_words: int) -> None:
         self.n = n
-        self.min_words = min_words
+        self.shortest = min(min_words, n)
         self.by_length: dict[int, set[str]] = defaultdict(set)
         self.whole: set[str] = set()
 
     def add(self, text: str) -> None:
         """Add the runs of one problem."""
         words = words_of(text)
-        if len(words) < min(self.min_words, self.n):
+        if len(words) < self.shortest:
             self.whole.add(" ".join(words))
             return
         length = min(self.n, len(words))
@@ -57,10 +58,32 @@ class Runs:
 
     def overlaps(self, text: str) -> bool:
         """Whether a text shares a run with any problem."""
-        words = words_of(text)
+        return self.has(words_of(text))
+
+    def has(self, words: list[str]) -> bool:
+        """Whether words share a run with any problem."""
         if " ".join(words) in self.whole:
             return bool(words)
         return any(run in known for length, known in self.by_length.items() for run in _runs(words, length))
+
+
+class Screen:
+    """Finds the benchmark that a text overlaps with; most texts are cleared by the runs' first words alone."""
+
+    def __init__(self, benchmarks: dict[str, Runs]) -> None:
+        self.benchmarks = benchmarks
+        self.shortest = min(runs.shortest for runs in benchmarks.values())
+        self.whole = frozenset().union(*(runs.whole for runs in benchmarks.values()))
+        known = (run for runs in benchmarks.values() for some in runs.by_length.values() for run in some)
+        self.beginnings = {" ".join(run.split(" ", self.shortest)[: self.shortest]) for run in known}
+
+    def find(self, text: str) -> str | None:
+        """The first benchmark that shares a run with the text."""
+        words = words_of(text)
+        is_clear = self.beginnings.isdisjoint(_runs(words, self.shortest))
+        if is_clear and (len(words) >= self.shortest or " ".join(words) not in self.whole):
+            return None
+        return next((name for name, runs in self.benchmarks.items() if runs.has(words)), None)
 
 
 def words_of(text: str) -> list[str]:
@@ -76,17 +99,18 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     """Drop rows with a common run in any of the columns."""
     for column in params.columns:
         need_text(rows, column, "decontaminate")
-    known = _read_runs(params, context)
-    hit = f"shares {params.n} words with a benchmark"
+    screen = Screen(_read_runs(params, context))
 
     def reasons(batch: pl.DataFrame) -> list[str | None]:
         texts = zip(*(batch[column].to_list() for column in params.columns), strict=True)
-        return [hit if any(text and known.overlaps(text) for text in row) else None for row in texts]
+        found = [next(filter(None, (screen.find(text) for text in row if text)), None) for row in texts]
+        return [None if name is None else f"shares {params.n} words with {name}" for name in found]
 
     return judge_batches(rows, params.columns, reasons, context.batch_rows)
 
 
-def _read_runs(params: Params, context: FilterContext) -> Runs:
+def _read_runs(params: Params, context: FilterContext) -> dict[str, Runs]:
+    """The runs of every set that is checked against, under the name of its artifact."""
     import polars as pl
 
     if not context.against:
@@ -94,9 +118,9 @@ def _read_runs(params: Params, context: FilterContext) -> Runs:
             f"filter decontaminate: the sets to check against ({', '.join(params.against)}) were not given",
             "Name benchmarks or data entries of the study in `against`.",
         )
-    known = Runs(params.n, params.min_words)
+    known: dict[str, Runs] = {}
     for path in context.against:
-        for batch in pl.scan_parquet(path).select("problem").collect_batches(chunk_size=context.batch_rows):
-            for text in batch["problem"].drop_nulls().to_list():
-                known.add(text)
+        runs = known.setdefault(_FINGERPRINT.sub("", path.parent.name), Runs(params.n, params.min_words))
+        for text in pl.read_parquet(path, columns=["problem"])["problem"].drop_nulls().to_list():
+            runs.add(text)
     return known

@@ -2,13 +2,16 @@
 
 Counted are the tokens of the column's text alone, without special tokens, prompt or end mark, by the
 folder or hub name `tokenizer`, or else the tokenizer of the input policy. P0 does not say which it used.
+The planner pins the tokenizer: a hub name by the lock file's commit (a model of `studyc pin`), a folder by
+the digest of its content, wherever it lies. Refused: a hub name without a commit, a folder that has changed.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RefusedError
 from pipeline.filters import FilterContext, judge_batches, need_text
 from pipeline.fingerprint import Config, content
 
@@ -17,6 +20,12 @@ if TYPE_CHECKING:
 
 DOC = "Keep rows whose text has at most `tokens` tokens."
 MAIN = "tokens"
+
+BY_DIGEST = "digest:"
+"""How the planner writes a tokenizer that is a folder; the stage's placement says where it lies."""
+
+UNPINNED = "unpinned"
+"""What the planner writes for a name that the lock file lacks (pipeline.spec.lock)."""
 
 
 class Params(Config):
@@ -27,21 +36,25 @@ class Params(Config):
     tokenizer: str | None = content(
         None, describe="Folder or hub name of the tokenizer; the input policy's own when absent."
     )
-    revision: str | None = content(None, describe="Commit of the tokenizer's repository on the hub.")
+    revision: str | None = content(
+        None, describe="Commit of the tokenizer's repository; the lock file's when absent."
+    )
 
 
 def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.DataFrame:
     """Drop longer texts and rows without one."""
     need_text(rows, params.column, "max_tokens")
-    tokenizer = _load(params, context)
+    from pipeline.filters._token_limit import TokenLimit
+
+    limit = TokenLimit(_load(params, context), params.tokens, context.processes)
     over, none = f"over {params.tokens} tokens", f"no {params.column}"
 
     def reasons(batch: pl.DataFrame) -> list[str | None]:
         texts = batch[params.column].to_list()
-        counts = _count(tokenizer, [text or "" for text in texts])
+        exceeded = limit.exceeded([text or "" for text in texts])
         return [
-            none if text is None else over if count > params.tokens else None
-            for text, count in zip(texts, counts, strict=True)
+            none if text is None else over if is_over else None
+            for text, is_over in zip(texts, exceeded, strict=True)
         ]
 
     return judge_batches(rows, (params.column,), reasons, context.batch_rows)
@@ -54,6 +67,13 @@ def _load(params: Params, context: FilterContext) -> Any:
             "filter max_tokens: there is no tokenizer to count with",
             "Name one: {max_tokens: {tokens: …, tokenizer: FOLDER or HUB NAME}}, or count with max_chars.",
         )
+    if str(name).startswith(BY_DIGEST):
+        name = Path(context.folders[str(name).removeprefix(BY_DIGEST)])
+    elif params.revision in (None, UNPINNED) and not Path(name).is_dir():
+        raise RefusedError(
+            f"filter max_tokens: tokenizer {str(name)!r} is no folder and not pinned to a commit",
+            "Pin it with `studyc pin`, or name a folder with tokenizer.json.",
+        )
     from transformers import AutoTokenizer
 
     try:
@@ -65,10 +85,3 @@ def _load(params: Params, context: FilterContext) -> Any:
             f"filter max_tokens: tokenizer {str(name)!r} cannot be loaded: {str(error).splitlines()[0]}",
             "Give a folder with tokenizer.json, or a name whose files are in the hub's cache.",
         ) from error
-
-
-def _count(tokenizer: Any, texts: list[str]) -> list[int]:
-    if getattr(tokenizer, "is_fast", False):
-        encoded = tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [len(one) for one in encoded]
-    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]

@@ -28,6 +28,9 @@ MAIN = "threshold"
 
 BANDS, ROWS_PER_BAND = 21, 6
 PRIME = 2**31 - 1
+MIXER = 0x9E3779B97F4A7C15
+"""Odd multiplier of the hash of a band (Knuth, golden ratio); a collision only costs a comparison."""
+
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -41,17 +44,41 @@ class Params(Config):
 
 def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.DataFrame:
     """Drop rows that are near an earlier kept row; rows without a text stay."""
+    import numpy as np
+    import polars as pl
+
     need_text(rows, params.column, "near_duplicates")
     kept = KeptProblems(params.threshold, context.seed)
-    reason = f"near duplicate of an earlier {params.column}"
+    every: list[np.ndarray | None] = []
+    bands: list[np.ndarray] = []
 
-    def reasons(batch: pl.DataFrame) -> list[str | None]:
-        texts = batch[params.column].to_list()
-        return [
-            reason if text and not kept.add(shingles_of(text, params.shingle)) else None for text in texts
+    def collect(batch: pl.DataFrame) -> list[str | None]:
+        found = [
+            shingles_of(text, params.shingle) if text else None for text in batch[params.column].to_list()
         ]
+        every.extend(None if one is None else one.astype("<u4") for one in found)
+        bands.append(kept.band_keys([one for one in found if one is not None]))
+        return [None] * len(found)
 
-    return judge_batches(rows, (params.column,), reasons, context.batch_rows)
+    verdicts = judge_batches(rows, (params.column,), collect, context.batch_rows)
+    with_text = [place for place, one in enumerate(every) if one is not None]
+    suspects = np.flatnonzero(_shares_a_band(np.concatenate(bands))) if bands else ()
+    gone = [with_text[i] for i in suspects if not kept.add(every[with_text[i]].astype(np.uint64))]
+    reason = pl.Series("reason", [None] * len(verdicts), dtype=pl.String)
+    return verdicts.with_columns(reason.scatter(gone, f"near duplicate of an earlier {params.column}"))
+
+
+def _shares_a_band(keys: np.ndarray) -> np.ndarray:
+    """Which rows have a band's key (rows × BANDS) in common with another row: only those can be duplicates."""
+    import numpy as np
+
+    shared = np.zeros(len(keys), dtype=bool)
+    for column in keys.T:
+        order = np.argsort(column, kind="stable")
+        same = np.flatnonzero(np.diff(column[order]) == 0)
+        shared[order[same]] = True
+        shared[order[same + 1]] = True
+    return shared
 
 
 def shingles_of(text: str, size: int) -> np.ndarray:
@@ -61,6 +88,16 @@ def shingles_of(text: str, size: int) -> np.ndarray:
     words = _WORD.findall(unicodedata.normalize("NFKC", text).lower())
     runs = {" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))}
     return np.unique(np.array([zlib.crc32(run.encode()) % PRIME for run in runs], dtype=np.uint64))
+
+
+def _modulo_prime(values: np.ndarray) -> np.ndarray:
+    """values % PRIME for values below 2^62, by adding the digits in base 2^31 (PRIME is 2^31 - 1)."""
+    import numpy as np
+
+    prime, bits = np.uint64(PRIME), np.uint64(31)
+    values = (values & prime) + (values >> bits)
+    values = (values & prime) + (values >> bits)
+    return values - prime * (values >= prime)
 
 
 class KeptProblems:
@@ -77,9 +114,23 @@ class KeptProblems:
         self.shingles: list[np.ndarray] = []
         self.bands: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in range(BANDS)]
 
+    def band_keys(self, problems: list[np.ndarray]) -> np.ndarray:
+        """A 64-bit hash per problem and band of its signature; equal bands have equal hashes."""
+        import numpy as np
+
+        if not problems:
+            return np.empty((0, BANDS), dtype=np.uint64)
+        shingles = np.concatenate(problems)
+        starts = np.cumsum([0, *(len(one) for one in problems[:-1])])
+        keys = np.zeros((len(problems), BANDS), dtype=np.uint64)
+        for i, (factor, offset) in enumerate(zip(self.factors[:, 0], self.offsets[:, 0], strict=True)):
+            least = np.minimum.reduceat(_modulo_prime(factor * shingles + offset), starts)
+            keys[:, i // ROWS_PER_BAND] = keys[:, i // ROWS_PER_BAND] * np.uint64(MIXER) + least
+        return keys
+
     def add(self, shingles: np.ndarray) -> bool:
         """Keep these shingles, or return False where a kept problem is at least as near as the threshold."""
-        signature = ((self.factors * shingles + self.offsets) % PRIME).min(axis=1).astype("<u4")
+        signature = _modulo_prime(self.factors * shingles + self.offsets).min(axis=1).astype("<u4")
         keys = [band.tobytes() for band in signature.reshape(BANDS, ROWS_PER_BAND)]
         candidates = {i for table, key in zip(self.bands, keys, strict=True) for i in table.get(key, ())}
         if any(self._similarity(self.shingles[i], shingles) >= self.threshold for i in candidates):

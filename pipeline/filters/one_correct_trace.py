@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.datasets import seeded_key
+from pipeline.errors import InputError
 from pipeline.filters import FilterContext, need_columns
 from pipeline.fingerprint import Config, content
 
@@ -37,33 +38,12 @@ class Params(Config):
 
 
 def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.DataFrame:
-    """Drop problems without a correct (and complete) trace."""
-    import polars as pl
-
-    chosen = _choose(rows, params, context)
-    reason = pl.when(pl.col("trace_index").is_null()).then(pl.lit("no correct trace"))
-    return chosen.select("id", reason.cast(pl.String).alias("reason"))
-
-
-def rewrite(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.LazyFrame:
-    """Put the chosen trace into `solution` and its number into `trace_index`; the lists are left out."""
-    import polars as pl
-
-    known = rows.collect_schema()
-    lists = [name for name in (TRACES, COMPLETE, *FLAGS["either"], "finish_reasons") if name in known]
-    chosen = _choose(rows, params, context)
-    joined = rows.join(chosen.lazy(), on="id", how="left", maintain_order="left")
-    trace = pl.col(TRACES).list.get(pl.col("trace_index"), null_on_oob=True)
-    return joined.with_columns(solution=trace).drop(lists)
-
-
-def _choose(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.DataFrame:
-    """The index of the chosen trace of every row (null: none); reads only the flags."""
+    """Drop problems without a correct (and complete) trace; `trace_index` says which one the others get."""
     import polars as pl
 
     flags = FLAGS[params.verified_by]
     needed = (*flags, COMPLETE) if params.complete else flags
-    need_columns(rows, (TRACES, *needed), "one_correct_trace")
+    _need_lists(rows, needed)
     frame = rows.select("id", *needed).collect(engine="streaming")
     chosen = []
     for name, *values in frame.iter_rows():
@@ -73,7 +53,33 @@ def _choose(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Da
         if params.complete:
             correct &= {i for i, is_complete in enumerate(values[-1] or ()) if is_complete}
         chosen.append(_draw(sorted(correct), f"trace:{name}", context.seed))
-    return pl.DataFrame({"id": frame["id"], "trace_index": pl.Series(chosen, dtype=pl.Int64)})
+    index = pl.Series("trace_index", chosen, dtype=pl.Int64)
+    reason = pl.select(pl.when(index.is_null()).then(pl.lit("no correct trace"))).to_series()
+    return pl.DataFrame({"id": frame["id"], "reason": reason.cast(pl.String), "trace_index": index})
+
+
+def rewrite(schema: pl.Schema, params: Params) -> dict[str, pl.Expr]:
+    """Put the chosen trace into `solution` and its number into `trace_index`; the lists are left out."""
+    import polars as pl
+
+    gone = (TRACES, COMPLETE, *FLAGS["either"], "finish_reasons", "solution", "trace_index")
+    columns = {name: pl.col(name) for name in schema if name not in gone or name == "solution"}
+    trace = pl.col(TRACES).list.get(pl.col("trace_index"), null_on_oob=True)
+    return {**columns, "solution": trace, "trace_index": pl.col("trace_index")}
+
+
+def _need_lists(rows: pl.LazyFrame, flags: tuple[str, ...]) -> None:
+    """Refuse rows that are not in OpenR1's form."""
+    import polars as pl
+
+    schema = need_columns(rows, (TRACES, *flags), "one_correct_trace")
+    for name, inner in ((TRACES, pl.String), *((flag, pl.Boolean) for flag in flags)):
+        if schema[name] not in (pl.List(inner), pl.List(pl.Null), pl.Null):
+            kind = "texts" if name == TRACES else "true and false"
+            raise InputError(
+                f"filter one_correct_trace: column {name!r} holds {schema[name]}, not lists of {kind}",
+                "It needs one element per trace, as in open-r1/OpenR1-Math-220k.",
+            )
 
 
 def _draw(choices: list[int], name: str, seed: int) -> int | None:

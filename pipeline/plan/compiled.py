@@ -21,7 +21,7 @@ from pipeline.plan.graph import Graph
 from pipeline.plan.lower import Lowered, lower_study
 from pipeline.plan.metrics import Metrics
 from pipeline.plan.showing import Shown, compile_shown
-from pipeline.plan.sources import is_unpinned
+from pipeline.plan.sources import unpinned_names
 from pipeline.record import NAME as RECORD
 from pipeline.report.request import CompiledClaim, GivenMetric, Part, Request
 from pipeline.spec import read_study
@@ -115,10 +115,17 @@ class Plan:
     @functools.cached_property
     def unpinned(self) -> tuple[tuple[str, str], ...]:
         """(kind, name) of every hub name without a commit."""
-        found = {
-            is_unpinned(settled.config) for settled in self.settled if settled.stage in ("source", "base")
-        }
-        return tuple(sorted(found - {None}))
+        stages_of_names = ("source", "base", "filter")
+        return tuple(
+            sorted(
+                {
+                    name
+                    for settled in self.settled
+                    if settled.stage in stages_of_names
+                    for name in unpinned_names(settled.config)
+                }
+            )
+        )
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Per stage: artifacts, done, to run."""

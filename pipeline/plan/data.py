@@ -7,21 +7,33 @@ its seed); all others once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import benchmarks, filters, stages
 from pipeline.errors import Problem, suggest
+from pipeline.filters.max_tokens import BY_DIGEST
 from pipeline.fingerprint import Config
+from pipeline.plan.digests import folder_digest
 from pipeline.plan.judges import Judges
 from pipeline.plan.made import MODEL_FILTERS, MadeLowering, referenced
 from pipeline.plan.policies import At, Policies
 from pipeline.plan.recipes import validate_entry
-from pipeline.plan.sources import Add, Rows, SourceLowering
+from pipeline.plan.sources import Add, Rows, SourceLowering, is_local
 from pipeline.spec.levels import Problems
 from pipeline.spec.models import DataSpec
 from pipeline.spec.study import Study
 
 BENCHMARK = "benchmark:"
+
+
+@dataclass
+class _Steps:
+    """Filters in a row that need no model, what they compare with, and where their tokenizers lie."""
+
+    plain: list[dict[str, Any]] = field(default_factory=list)
+    against: list[str] = field(default_factory=list)
+    folders: dict[str, str] = field(default_factory=dict)
 
 
 class DataLowering:
@@ -155,8 +167,7 @@ class DataLowering:
 
     def _filter(self, name: str, entry: DataSpec, rows: Rows, at: At | None) -> Rows | None:
         """The rows that all filters keep: one artifact per run of plain filters, others for those with a model."""
-        steps: list[dict[str, Any]] = []
-        against: list[str] = []
+        steps = _Steps()
         is_fine = True
         kept: Rows | None = rows
         for i, raw in enumerate(entry.filters):
@@ -168,29 +179,30 @@ class DataLowering:
             filter_name, params = (raw, {}) if isinstance(raw, str) else next(iter(raw.items()))
             path = ("data", name, "filters", i, *(() if isinstance(raw, str) else (filter_name,)))
             if filter_name in MODEL_FILTERS:
-                kept = self._flush(name, entry, kept, steps, against)
+                kept = self._flush(name, entry, kept, steps)
                 if kept is not None:
                     kept = self.made.filter(filter_name, params, path, name, kept, at, self.judges)
-                steps, against, is_fine = [], [], is_fine and kept is not None
+                steps, is_fine = _Steps(), is_fine and kept is not None
                 kept = kept or rows
                 continue
             settled, keys = self._step(name, filter_name, params, path, at)
             is_fine = is_fine and settled is not None and keys is not None
-            against += keys or []
+            steps.against += keys or []
             if settled is not None:
-                steps.append({"name": filter_name, "params": settled.identity()})
-        return self._flush(name, entry, kept, steps, against) if is_fine else None
+                settled = self._pin_tokenizer(settled, (*path, "tokenizer"), steps.folders)
+                steps.plain.append({"name": filter_name, "params": settled.identity()})
+        return self._flush(name, entry, kept, steps) if is_fine else None
 
-    def _flush(
-        self, name: str, entry: DataSpec, rows: Rows | None, steps: list[dict[str, Any]], against: list[str]
-    ) -> Rows | None:
+    def _flush(self, name: str, entry: DataSpec, rows: Rows | None, steps: _Steps) -> Rows | None:
         """The artifact of the filters collected so far; the rows as they are without any."""
-        if rows is None or not steps:
+        if rows is None or not steps.plain:
             return rows
-        config = stages.load("filter").Config.model_validate({"filters": tuple(steps), "seed": entry.seed})
+        config = stages.load("filter").Config.model_validate(
+            {"filters": tuple(steps.plain), "seed": entry.seed, "folders": steps.folders}
+        )
         inputs: Mapping[str, tuple[str, ...]] = {
             "rows": (rows.key,),
-            **({"against": tuple(dict.fromkeys(against))} if against else {}),
+            **({"against": tuple(dict.fromkeys(steps.against))} if steps.against else {}),
         }
         slug = rows.name if rows.name.endswith("-filtered") else f"{rows.name}-filtered"
         key = self.add("filter", config, 0, inputs, f"filter {name}", slug)
@@ -210,6 +222,17 @@ class DataLowering:
         if settled is None:
             return None, []
         return settled, self._against(name, settled, (*path, "against"), at)
+
+    def _pin_tokenizer(self, params: Config, path: tuple, folders: dict[str, str]) -> Config:
+        """The parameters with their tokenizer's commit, or with its digest where it is a folder."""
+        name = getattr(params, "tokenizer", None)
+        if name is None or params.revision is not None:
+            return params
+        if not is_local(name):
+            return params.model_copy(update={"revision": self.study.lock.revision("models", name)})
+        digest = folder_digest(name, self.problems, self.problems.document.locate(path))
+        folders[digest] = name
+        return params.model_copy(update={"tokenizer": f"{BY_DIGEST}{digest}"})
 
     def _against(self, name: str, params: Config, path: tuple, at: At | None) -> list[str] | None:
         """The dataset keys of a filter's `against`: benchmarks or data entries by name."""

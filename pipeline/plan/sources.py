@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline import benchmarks, datasets, generators, stages
 from pipeline.errors import Problem, StudyError, suggest
+from pipeline.filters.max_tokens import BY_DIGEST
 from pipeline.fingerprint import Config
 from pipeline.plan.digests import folder_digest
 from pipeline.plan.recipes import validate_entry
@@ -143,9 +145,22 @@ class SourceLowering:
         return validate_settings(datasets.FieldMap, source.fields, settings, self.problems, label="fields")
 
 
-def is_unpinned(config: Config) -> tuple[str, str] | None:
-    """(kind, name) of the hub name that a source or base configuration leaves unpinned, if it does."""
+def is_local(name: str) -> bool:
+    """Whether a tokenizer's name is a path: written as one, or the name of a folder here."""
+    return name.startswith(("/", "./", "../", "~")) or Path(name).expanduser().is_dir()
+
+
+def hub_names(config: Config) -> Iterator[tuple[str, str, str | None]]:
+    """(kind, name, commit) of what a source, base or filter configuration takes from the hub."""
     hub = getattr(config, "hub", None)
-    if hub is None or hub.revision not in (None, UNPINNED):
-        return None
-    return ("models" if "tiny" in type(config).model_fields else "datasets", hub.name)
+    if hub is not None:
+        yield ("models" if "tiny" in type(config).model_fields else "datasets", hub.name, hub.revision)
+    for step in getattr(config, "filters", ()):
+        name = step.params.get("tokenizer")
+        if name is not None and not name.startswith(BY_DIGEST):
+            yield ("models", name, step.params.get("revision"))
+
+
+def unpinned_names(config: Config) -> list[tuple[str, str]]:
+    """(kind, name) of the hub names that a configuration leaves unpinned."""
+    return [(kind, name) for kind, name, commit in hub_names(config) if commit in (None, UNPINNED)]

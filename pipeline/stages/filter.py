@@ -40,6 +40,9 @@ class FilterConfig(BaseConfig):
     filters: tuple[FilterStep, ...] = content(describe="Filters, first applied first.", min_length=1)
     seed: int = content(0, describe="Seed of filters that choose at random.", ge=0)
 
+    folders: dict[str, str] = placement(
+        {}, describe="Where the folders lie that filters name by the digest of their content."
+    )
     batch_rows: int = placement(1024, describe="Rows that a filter in Python holds at once.", ge=1)
     processes: int = placement(1, describe="Processes of filters that grade answers.", ge=1)
 

@@ -29,7 +29,8 @@ class ScoreConfig(BaseConfig):
     unreadable_gold: Literal["refuse", "compare_text"] = content(
         "refuse",
         describe="A gold answer that is no mathematics: stop and name the row, or compare it as text with "
-        "the response's box (the facts count such responses).",
+        "the response's box (the facts count such responses). The golds that a benchmark of the catalogue "
+        "lists as text are always compared so.",
     )
     timeout_seconds: float = content(
         5.0, describe="Processor seconds per response; beyond them: wrong, `timeout`.", gt=0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.errors import InputError
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content
 from pipeline.job import Job
@@ -31,29 +30,6 @@ Config = SubsetConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Write the first `rows` rows of input `rows` in the seeded order."""
-    from pipeline.engines.rows import (
-        first_by_key,
-        read_batches,
-        scan_ids,
-        uncompressed_bytes,
-        write_in_order,
-    )
+    from pipeline.engines.mixing import cut
 
-    path = job.one("rows") / "rows.parquet"
-    ids = scan_ids(path)
-    wanted = job.config.rows
-    if wanted > len(ids):
-        raise InputError(
-            f"a subset of {wanted} rows was asked of a data set that has {len(ids)}",
-            f"Ask for at most {len(ids)}, or loosen the filters before it.",
-        )
-    order = first_by_key(ids, job.config.seed, wanted)
-    ranks = ids.to_frame("id").join(order, on="id", how="left", maintain_order="left")["rank"]
-    write_in_order(
-        read_batches(path),
-        ranks,
-        rows_bytes=uncompressed_bytes(path) * wanted // len(ids),
-        work=job.work,
-        target=job.folder / "rows.parquet",
-    )
-    return {"rows_in": len(ids), "rows_out": wanted}
+    return cut(job, job.config)

@@ -99,7 +99,7 @@ def test_a_killed_job_resumes_after_its_last_part_and_gives_the_same_rows(tmp_pa
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ("b > a > c", "problem 'q'.*'b > a > c' cannot be read"),
+        ("b > d > c", "problem 'q'.*'b > d > c' cannot be read"),
         ("", "problem 'q'.*'' cannot be read"),
         (None, "'q' has no gold"),
     ],

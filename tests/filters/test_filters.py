@@ -110,10 +110,10 @@ def test_decontaminate_drops_rows_that_share_a_run_of_words(run_filters, save_ro
         f"Only twelve {' '.join(words[5:17])} words",
         sentence(2),
     ]
-    against = (save_rows([test]) / ".",)
+    against = (save_rows([test]),)
     rows, facts = run_filters(problems, {"decontaminate": ["aime24"]}, against=against)
     assert rows["id"].to_list() == ["r1", "r2"]
-    assert facts["filters"][0]["dropped"] == {"shares 13 words with a benchmark": 1}
+    assert facts["filters"][0]["dropped"] == {"shares 13 words with rows-0": 1}
     shorter, _ = run_filters(problems, {"decontaminate": {"against": ["aime24"], "n": 8}}, against=against)
     assert shorter["id"].to_list() == ["r2"]
 
