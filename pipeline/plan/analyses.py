@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import analyses as catalogue
 from pipeline import stages
+from pipeline.errors import suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
 from pipeline.plan.graph import Graph
@@ -15,6 +16,9 @@ from pipeline.plan.judges import Judge, Judges
 from pipeline.plan.recipes import validate_entry
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
+
+MEASURES = "measures"
+"""The word of a study beside an analysis's own parameters: which measures it reads."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,21 @@ class Analysis:
     config: Config
     judge: Judge | None = None
     needs_tokenizer: bool = False
+    measures: tuple[str, ...] | None = None
+    """The measures whose responses it reads; all when None."""
 
 
 def add_measures(
-    graph: Graph, analyses: Sequence[Analysis], completions: str, policy: str, title: str, name: str
+    graph: Graph,
+    analyses: Sequence[Analysis],
+    measure: str,
+    completions: str,
+    policy: str,
+    title: str,
+    name: str,
 ) -> dict[str, str]:
     """Add the analyses of one completions artifact, and the verdicts that they read; analysis → key."""
+    analyses = [a for a in analyses if a.measures is None or measure in a.measures]
     asked = {analysis.judge.name: analysis.judge for analysis in analyses if analysis.judge is not None}
     verdicts = {
         judge.name: graph.add(
@@ -68,17 +81,18 @@ def read_analyses(study: Study, judges: Judges, problems: Problems) -> list[Anal
             problems.add(path, f"analysis {name!r} is named twice", "Keep one of the two.", key=not is_bare)
             continue
         named.add(name)
-        analysis = _read(name, params, path, judges, problems)
+        analysis = _read(name, params, path, study, judges, problems)
         if analysis is not None:
             found.append(analysis)
     return found
 
 
 def _read(
-    name: str, params: Mapping[str, Any], path: PathTuple, judges: Judges, problems: Problems
+    name: str, params: Mapping[str, Any], path: PathTuple, study: Study, judges: Judges, problems: Problems
 ) -> Analysis | None:
     asked = catalogue.needs_judge(name) if name in catalogue.names() else None
-    words = {key: value for key, value in params.items() if not (asked and key == "judge")}
+    of_study = ("judge", MEASURES) if asked else (MEASURES,)
+    words = {key: value for key, value in params.items() if key not in of_study}
     locate = lambda below, key: problems.document.locate((*path, *below), key=key)
     settled = validate_entry(catalogue, "analysis", name, words, (), locate, problems)
     judge = None
@@ -87,7 +101,20 @@ def _read(
     elif asked:
         remedy = f"Write {{{name}: {{judge: NAME}}}} with a judge of the section `judges`."
         problems.add(path, f"analysis {name!r} needs a judge {asked!r}", remedy, key=len(path) > 2)
+    measures = _read_measures(params.get(MEASURES), (*path, MEASURES), study, problems)
     if settled is None or (asked and judge is None):
         return None
     config = stages.load("analyse").Config.model_validate({"analysis": name, "params": settled.identity()})
-    return Analysis(name, config, judge, catalogue.needs_tokenizer(name))
+    return Analysis(name, config, judge, catalogue.needs_tokenizer(name), measures)
+
+
+def _read_measures(wanted: Any, path: PathTuple, study: Study, problems: Problems) -> tuple[str, ...] | None:
+    """`measures: math500` or a list: whose responses an analysis reads; unknown names are noted."""
+    if wanted is None:
+        return None
+    names = wanted if isinstance(wanted, tuple) else (wanted,)
+    for i, name in enumerate(names):
+        if name not in study.measures and f"measure.{name}" not in study.broken:
+            place = (*path, i) if isinstance(wanted, tuple) else path
+            problems.add(place, f"measure {name!r} is unknown", suggest(str(name), study.measures))
+    return tuple(names)

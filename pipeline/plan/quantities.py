@@ -6,7 +6,7 @@ with its place. Reserved words beside the factors: step, measure, metric; a valu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.design import STEP, CellIndex, check_selector, chosen_levels
@@ -159,9 +159,28 @@ class Quantities:
             for name in measures
             for index in self.lowered.cell_units.get((cell, step, name), ())
         ]
-        if found:
-            return Mean(metric=metric, units=tuple(found))
-        return self._note_nothing(merged, path, self._remedy(steps))
+        if not found:
+            return self._note_nothing(merged, path, self._remedy(steps))
+        if without := self._measures_without(metric, found):
+            what = f"metric {metric!r} is not measured on {', '.join(without)}"
+            measured = [name for name in measures if name not in without]
+            remedy = (
+                f"Name the measure: {', '.join(measured)}."
+                if measured
+                else "Add the measure to the analysis."
+            )
+            self.problems.add(path, what, remedy)
+            return None
+        return Mean(metric=metric, units=tuple(found))
+
+    def _measures_without(self, metric: str, found: Sequence[int]) -> list[str]:
+        """The measures among some units that lack an analysis which a metric reads."""
+        if "." not in metric:
+            return []
+        units = [self.lowered.units[index] for index in found]
+        declared = {name for unit in self.lowered.units for name in unit.analyses}
+        needed = [name for name in declared if f"{name}." in metric]
+        return list(dict.fromkeys(u.measure for u in units if any(name not in u.analyses for name in needed)))
 
     def _curve(self, column: str, merged: Mapping[str, Any], pick: str, path: PathTuple) -> Curve | None:
         steps = merged.get(STEP)

@@ -43,6 +43,12 @@ def schema() -> dict[str, Any]:
     properties["policies"]["additionalProperties"] = _policy(defined)
     properties["analyses"]["items"] = _entries(analyses, defined)
     named = properties["analyses"]["items"]["anyOf"][1]["properties"]
+    for entry in named.values():
+        own = entry["anyOf"][1] if "anyOf" in entry else entry
+        own.setdefault("properties", {})["measures"] = {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            "description": "Measures whose responses are analysed; all when absent.",
+        }
     for name in filter(analyses.needs_judge, analyses.names()):
         named[name]["properties"]["judge"] = {
             "type": "string",

@@ -111,7 +111,7 @@ CASES = {
     "analyses_without_their_judge": edited(
         (
             "[reflection_keywords]\n",
-            "[reflection, {reflection: {judge: gtp}}, {reflection: {judge: noise}}, length, length]\n"
+            "[reflection, {reflection: {judge: gtp}}, {reflection: {judge: noise}}, length, length, {operations: {measures: [heldot]}}]\n"
             "judges:\n"
             "  gpt: {judge: reflection, engine: openai, model: m, url: http://h/v1}\n"
             "  noise: {judge: clean_question, engine: openai, model: m, url: http://h/v1}\n",
