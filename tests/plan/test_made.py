@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.plan.compiled import Plan, compile_plan
+from tests.conftest import ROOT
 
 SPEC = """
 study: made
@@ -132,3 +133,26 @@ def test_an_edit_of_the_first_phase_changes_what_it_makes_and_nothing_else(
     gone = {plan.artifacts[k].stage for k in set(plan.artifacts) - set(edited.artifacts)}
     assert "dialogue" not in gone and "compress" not in gone
     assert {"sft", "solve", "synthesise"} <= gone
+
+
+def test_the_example_of_the_documentation_compiles(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "made-data.md").read_text()
+    example = page.split("```yaml\n")[1].split("```")[0]
+    rest = """
+study: example
+judges:
+  cleaner: {judge: clean_question, engine: vllm, policy: r1}
+factors:
+  model: {qwen: Qwen/Qwen2.5-0.5B-Instruct}
+  sft:
+    none:
+    dialogues: {data: dialogues, epochs: 1, batch_size: 8, learning_rate: 1e-5}
+    both: {data: rejected, epochs: 1, batch_size: 8, learning_rate: 1e-5}
+measure: {gsm8k: {samples: 1, max_new_tokens: 512}}
+"""
+    example = example.replace(
+        "  self:", "  llmlingua2: {hub: microsoft/llmlingua-2-xlm-roberta-large-meetingbank}\n  self:"
+    )
+    (tmp_path / "example.yaml").write_text(rest + example)
+    plan = compile_plan([tmp_path / "example.yaml"], results=tmp_path / "results")
+    assert {"solve", "dialogue", "synthesise"} <= {artifact.stage for artifact in plan.artifacts.values()}
