@@ -88,11 +88,12 @@ def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str,
     if code != 0:
         raise _failure(key, code, work, attempt)
     if isinstance(child, WarmChild):
-        return child.usage
+        return {**child.usage, "warm_start": True}
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "cpu_seconds": round(children.ru_utime + children.ru_stime, 3),
         "peak_mb": children.ru_maxrss // 1024,
+        "warm_start": False,
     }
 
 

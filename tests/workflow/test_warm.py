@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import warm
+from pipeline.site import Site
+from tests.conftest import ROOT
+from tests.workflow.project import environment as users_environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="warm starts are for Linux")
 
@@ -39,7 +43,7 @@ else:
 
 @pytest.fixture(scope="module")
 def environment() -> dict[str, str]:
-    return {**os.environ, "GIVEN": "by the job"}
+    return {**Site().stage_environment(ROOT), "GIVEN": "by the job"}
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +164,23 @@ time.sleep(120)
     owner.kill()
     owner.wait()
     assert _is_gone(pid)
+
+
+@pytest.mark.parametrize("stage", ["sft", "sample"])
+def test_cold_and_warm_starts_give_the_same_artifact(project: Path, server: None, stage: str) -> None:
+    (plan,) = (project / "results" / "plans").glob("*.json")
+    folder = sorted((project / "results" / stage).iterdir())[0]
+    found = {}
+    for how in ("cold", "warm"):
+        shutil.rmtree(folder)
+        given = users_environment()
+        if how == "cold":
+            given.pop(warm.VARIABLE, None)
+        command = [sys.executable, "-m", "pipeline.execute", str(plan), folder.name]
+        subprocess.run(command, cwd=project, env=given, check=True, stdout=subprocess.DEVNULL)
+        record = json.loads((folder / "record.json").read_text())
+        assert record["usage"]["warm_start"] == (how == "warm")
+        found[how] = {
+            name: entry for name, entry in record["files"].items() if not name.endswith("log.parquet")
+        }
+    assert found["cold"] == found["warm"] and found["cold"]
