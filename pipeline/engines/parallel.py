@@ -70,27 +70,33 @@ def deepspeed_options(config: TrainingConfig, *, micro_batch: int, accumulation:
     }
 
 
-def open_cpu_group() -> None:
-    """Join the CPU processes of a DeepSpeed run before TrainingArguments look at them.
+def open_cpu_group(config: TrainingConfig) -> None:
+    """Join the CPU processes of a run before TrainingArguments look at them (accelerator_config.use_configured_state).
 
-    accelerate 1.15 knows DeepSpeed on accelerators only. Asked for the CPU it silently trains under DDP; asked for
-    the default device it takes each process for the only one, and all would train on the same rows. So the group is
-    opened here and TrainingArguments are told to use it (accelerator_config.use_configured_state).
+    accelerate 1.15 and transformers 5.17 know DeepSpeed on accelerators only. On the default device each process takes
+    itself for the only one, and all train on the same rows; with ACCELERATE_USE_CPU they train under plain DDP; and
+    DeepSpeed's own group, which zero.Init needs, is never opened. They also call the devices cpu:0 and cpu:1, which
+    torch.load does not know when a run resumes.
     """
-    os.environ["DS_ACCELERATOR"] = "cpu"  # else DeepSpeed takes a GPU that the machine happens to have
-    os.environ.pop("ACCELERATE_USE_CPU", None)
-    os.environ.pop("ACCELERATE_USE_DEEPSPEED", None)
+    import torch
     from accelerate.state import AcceleratorState, PartialState
     from accelerate.utils import DistributedType
 
+    if "LOCAL_RANK" not in os.environ:
+        raise InputError(
+            "DeepSpeed is asked for and no launcher started this process",
+            "Start the stage through `studyc run`, or with: accelerate launch --use_deepspeed …",
+        )
+    os.environ["DS_ACCELERATOR"] = "cpu"  # else DeepSpeed takes a GPU that the machine happens to have
+    os.environ.pop("ACCELERATE_USE_CPU", None)
     AcceleratorState._reset_state(reset_partial_state=True)
     state = PartialState(cpu=True)
-    if state.num_processes != count_processes() or "LOCAL_RANK" not in os.environ:
-        return  # not launched: check_trainer says so in our words
-    import deepspeed
+    state.device = torch.device("cpu")
+    if config.deepspeed != "none":
+        import deepspeed
 
-    deepspeed.init_distributed(dist_backend="gloo", auto_mpi_discovery=False, verbose=False)
-    state.distributed_type = DistributedType.DEEPSPEED
+        deepspeed.init_distributed(dist_backend="gloo", auto_mpi_discovery=False, verbose=False)
+        state.distributed_type = DistributedType.DEEPSPEED
 
 
 def check_trainer(trainer: Any, config: TrainingConfig) -> None:

@@ -30,10 +30,10 @@ quiet_libraries()
 
 from datasets import Dataset  # noqa: E402
 
+from pipeline.engines.parallel import count_processes  # noqa: E402
 from pipeline.engines.rl_trainer import Publisher, build_trainer  # noqa: E402
 from pipeline.engines.rollouts import Rollouts  # noqa: E402
 from pipeline.engines.sampling import read_eos_token_ids  # noqa: E402
-from pipeline.engines.parallel import count_processes  # noqa: E402
 from pipeline.engines.trainer_args import check_attention, split_batch  # noqa: E402
 from pipeline.engines.trainer_log import TrainingLog, find_checkpoint, write_log  # noqa: E402
 

@@ -80,9 +80,9 @@ def build_arguments(
     if config.deepspeed != "none":
         options = deepspeed_options(config, micro_batch=micro_batch, accumulation=accumulation)
         arguments["deepspeed"] = options
-        if config.gpus == 0:
-            open_cpu_group()
-            arguments["accelerator_config"] = {"use_configured_state": True}
+    if config.gpus == 0 and (config.processes > 1 or config.deepspeed != "none"):
+        open_cpu_group(config)
+        arguments["accelerator_config"] = {"use_configured_state": True}
     return arguments
 
 
