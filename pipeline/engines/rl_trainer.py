@@ -69,6 +69,15 @@ def build_options(
     config: RlConfig, split: Split, *, seed: int, output: Path, longest_prompt: int | None = None
 ) -> GRPOConfig | RLOOConfig:
     """TRL's configuration; `longest_prompt` in tokens is needed with vLLM only."""
+    arguments = describe_options(config, split, seed=seed, output=output, longest_prompt=longest_prompt)
+    kind = GRPOConfig if config.algorithm == "grpo" else RLOOConfig
+    return settle_devices(kind(**arguments), config)
+
+
+def describe_options(
+    config: RlConfig, split: Split, *, seed: int, output: Path, longest_prompt: int | None = None
+) -> dict[str, Any]:
+    """The keyword arguments of TRL's configuration."""
     arguments = build_arguments(
         config, seed=seed, output=output, micro_batch=split.micro_batch, accumulation=split.accumulation
     )
@@ -76,10 +85,8 @@ def build_options(
     if config.rollout_engine == "vllm":
         arguments |= _vllm(config, longest_prompt)
     if config.algorithm == "grpo":
-        options = GRPOConfig(**arguments, **_grpo_only(config))
-    else:
-        options = RLOOConfig(**arguments, normalize_advantages=config.whiten_advantages)
-    return settle_devices(options, config)
+        return arguments | _grpo_only(config)
+    return arguments | {"normalize_advantages": config.whiten_advantages}
 
 
 def _vllm(config: RlConfig, longest_prompt: int | None) -> dict[str, Any]:

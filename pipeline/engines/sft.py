@@ -115,17 +115,21 @@ def fit(
 
 def build_options(config: SftConfig, *, seed: int, output: Path) -> SftArguments:
     """TRL's configuration of an SFT run."""
+    return settle_devices(SftArguments(**describe_options(config, seed=seed, output=output)), config)
+
+
+def describe_options(config: SftConfig, *, seed: int, output: Path) -> dict[str, Any]:
+    """The keyword arguments of TRL's configuration."""
     micro_batch, passes = split_batch(config.batch_size, config.micro_batch)
     is_packed = config.packing == "isolated"
-    arguments = SftArguments(
-        **build_arguments(config, seed=seed, output=output, micro_batch=micro_batch, accumulation=passes),
-        num_train_epochs=config.epochs,
-        max_length=config.max_length if is_packed else None,  # the rows are already cut
-        packing=is_packed,
-        packing_strategy="bfd",
-        completion_only_loss=False,  # the labels are already masked
-    )
-    return settle_devices(arguments, config)
+    common = build_arguments(config, seed=seed, output=output, micro_batch=micro_batch, accumulation=passes)
+    return common | {
+        "num_train_epochs": config.epochs,
+        "max_length": config.max_length if is_packed else None,  # the rows are already cut
+        "packing": is_packed,
+        "packing_strategy": "bfd",
+        "completion_only_loss": False,  # the labels are already masked
+    }
 
 
 def _build_trainer(
