@@ -8,6 +8,7 @@ preempted stage can save; if this process is killed, the child is killed with it
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import datetime
 import json
@@ -23,6 +24,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from pipeline.errors import StageError, StudyError
 from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.record import find_damage, is_done, write_record, writer_lock
@@ -31,6 +34,10 @@ from pipeline.warm import HEAVY, WarmChild, start_job
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 LAUNCHED = ("sft", "rl")
 """Stages that train on several GPUs of one node."""
+
+LAUNCH_FILE = "accelerate.json"
+LAUNCHER_READS = ("ACCELERATE_", "DEEPSPEED_", "DS_", "FSDP_")
+"""Variables that would change how a training is spread; a recipe says all of it."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -100,16 +107,23 @@ def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str,
 def _start_warm(plan: FrozenPlan, key: str, job_file: Path, lock: int) -> WarmChild | None:
     """A fork of the warm server, for a CPU job of our own interpreter; None: start cold."""
     ours = plan.site.interpreter(plan.environment(key)) == (sys.executable, "")
-    if not ours or plan.stage(key) not in HEAVY or plan.config(key).get("gpus", 0):
+    if not ours or plan.stage(key) not in HEAVY or plan.config(key).get("gpus", 0) or _is_launched(plan, key):
         return None
     environment = plan.site.stage_environment(plan.code)
     return start_job("pipeline.stage_process", [str(job_file)], environment, plan.code, lock)
 
 
 def _start_cold(plan: FrozenPlan, key: str, job_file: Path, lock: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    kind, environment = subprocess.Popen, plan.site.stage_environment(plan.code)
+    if _is_launched(plan, key):
+        kind, environment = (
+            _Launcher,
+            {k: v for k, v in environment.items() if not k.startswith(LAUNCHER_READS)},
+        )
+        _write_launch_file(plan, key, job_file.with_name(LAUNCH_FILE))
+    return kind(
         _command(plan, key, job_file),
-        env=plan.site.stage_environment(plan.code),
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -118,23 +132,70 @@ def _start_cold(plan: FrozenPlan, key: str, job_file: Path, lock: int) -> subpro
     )
 
 
+def _processes(plan: FrozenPlan, key: str) -> int:
+    """Processes of an artifact's training; 1 for every other stage."""
+    config = plan.config(key) if plan.stage(key) in LAUNCHED else {}
+    return config.get("gpus", 0) or config.get("cpu_processes", 1)
+
+
+def _is_launched(plan: FrozenPlan, key: str) -> bool:
+    """Whether accelerate starts the stage: several processes, or DeepSpeed, which wants a launcher for one, too."""
+    return _processes(plan, key) > 1 or _deepspeed(plan, key) != "none"
+
+
+def _deepspeed(plan: FrozenPlan, key: str) -> str:
+    return plan.config(key).get("deepspeed", "none") if plan.stage(key) in LAUNCHED else "none"
+
+
 def _command(plan: FrozenPlan, key: str, job_file: Path) -> list[str]:
-    """The stage's process; a training on several GPUs is started by accelerate, one process per GPU."""
-    processes = plan.config(key).get("gpus", 0) if plan.stage(key) in LAUNCHED else 0
+    """The stage's process; a training in several is started by accelerate, one process per GPU."""
     words = ["-m", "pipeline.stage_process", str(job_file)]
-    if processes > 1:
-        launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
-        words = [
-            *launcher,
-            "--num_processes",
-            str(processes),
-            "--dynamo_backend",
-            "no",
-            "--mixed_precision",
-            "no",
-            *words,
-        ]
+    if _is_launched(plan, key):
+        engine = "--multi_gpu" if _deepspeed(plan, key) == "none" else "--use_deepspeed"
+        options = {
+            "--config_file": str(job_file.with_name(LAUNCH_FILE)),
+            "--num_machines": "1",
+            "--num_processes": str(_processes(plan, key)),
+            "--main_process_port": "0",  # a free one: two trainings may share a machine
+            "--mixed_precision": "no",  # the stage's own arguments decide
+            "--dynamo_backend": "no",
+        }
+        chosen = [word for option in options.items() for word in option]
+        words = ["-m", "accelerate.commands.launch", engine, *chosen, *words]
     return plan.site.command(plan.environment(key), words)
+
+
+def _write_launch_file(plan: FrozenPlan, key: str, path: Path) -> None:
+    """accelerate's own file, so that what a person once told `accelerate config` never applies."""
+    is_plain = _deepspeed(plan, key) == "none"
+    values = {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": "MULTI_GPU" if is_plain else "DEEPSPEED",
+        "num_processes": _processes(plan, key),
+        "use_cpu": False,  # the stage decides; said here, accelerate would not know DeepSpeed
+        "mixed_precision": "no",
+        "debug": False,
+    }
+    path.write_text(json.dumps(values))
+
+
+class _Launcher(subprocess.Popen):
+    """accelerate's launcher. Signals go past it to the processes that train.
+
+    It knows nothing of SIGUSR1, and gives its processes 30 seconds after SIGTERM: too few to save a large model.
+    They agree on a step, save it and end; then it ends.
+    """
+
+    def send_signal(self, number: int) -> None:
+        try:
+            ranks = psutil.Process(self.pid).children() if self.poll() is None else []
+        except psutil.NoSuchProcess:
+            ranks = []
+        for rank in ranks:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                rank.send_signal(number)
+        if not ranks:
+            super().send_signal(number)
 
 
 def _begin_child() -> None:

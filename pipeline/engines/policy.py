@@ -44,7 +44,12 @@ def encode_prompt(tokenizer: Any, prompt: Prompt, messages: Sequence[Mapping[str
 
 
 def load_policy(
-    folder: Path, precision: str = "fp32", device: str = "cpu", *, chat_template: bool = True
+    folder: Path,
+    precision: str = "fp32",
+    device: str = "cpu",
+    *,
+    chat_template: bool = True,
+    attention: str = "sdpa",
 ) -> tuple[Any, Any]:
     """Load a policy folder as (model in eval mode, tokenizer).
 
@@ -66,6 +71,7 @@ def load_policy(
         model, loaded = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
+            attn_implementation=attention,
             trust_remote_code=False,
             use_safetensors=True,
             local_files_only=True,

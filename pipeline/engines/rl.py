@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.policy import load_policy, quiet_libraries, render_prompt
+from pipeline.engines.policy import (
+    check_policy_folder,
+    load_policy,
+    load_tokenizer,
+    quiet_libraries,
+    render_prompt,
+)
 from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.stages.rl import RlConfig
@@ -24,10 +30,11 @@ quiet_libraries()
 
 from datasets import Dataset  # noqa: E402
 
+from pipeline.engines.parallel import count_processes  # noqa: E402
 from pipeline.engines.rl_trainer import Publisher, build_trainer  # noqa: E402
 from pipeline.engines.rollouts import Rollouts  # noqa: E402
 from pipeline.engines.sampling import read_eos_token_ids  # noqa: E402
-from pipeline.engines.trainer_args import count_processes, split_batch  # noqa: E402
+from pipeline.engines.trainer_args import check_attention, split_batch  # noqa: E402
 from pipeline.engines.trainer_log import TrainingLog, find_checkpoint, write_log  # noqa: E402
 
 KEPT_ROUNDS = 3
@@ -54,14 +61,20 @@ def train(
     _check_request(config, last, save_steps)
     split = split_rounds(config, count_processes())
     problems = read_problems(rows, config, split)
-    model, tokenizer = load_policy(policy)
+    check_policy_folder(policy)
+    check_attention(config)
+    tokenizer = load_tokenizer(policy)
     if config.prompt.think_prefill != "as_template":
         problems = problems.map(_write_out, fn_kwargs={"tokenizer": tokenizer, "config": config})
     checkpoint = find_checkpoint(job.work) or resume_from
     log = _open_log(job, config, split, last)
     eos = read_eos_token_ids(policy, tokenizer)
     rollouts = Rollouts(job.work, config, eos_token_ids=eos, first_kept=last - KEPT_ROUNDS * split.cycle)
-    trainer = build_trainer(job, config, split, model, tokenizer, problems, rollouts)
+    load_model = lambda: load_policy(policy, attention=config.attention)[0]
+    longest = _longest_prompt(problems, tokenizer) if config.rollout_engine == "vllm" else None
+    trainer = build_trainer(
+        job, config, split, load_model, tokenizer, problems, rollouts, longest_prompt=longest
+    )
     publisher = Publisher(trainer, tokenizer, config, job.folder, steps=save_steps, last=last)
     trainer.add_callback(publisher)
     trainer.add_callback(log)
@@ -168,6 +181,17 @@ def _write_out(row: dict[str, Any], tokenizer: Any, config: RlConfig) -> dict[st
     if begin and tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id]:
         text = text.removeprefix(begin)
     return {"prompt": text}
+
+
+def _longest_prompt(problems: Dataset, tokenizer: Any) -> int:
+    """Tokens of the longest prompt as TRL makes it."""
+    texts = [
+        prompt
+        if isinstance(prompt, str)
+        else tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+        for prompt in problems["prompt"]
+    ]
+    return max(len(ids) for ids in tokenizer(texts)["input_ids"])
 
 
 def _check_request(config: RlConfig, last: int, save_steps: tuple[int, ...]) -> None:

@@ -7,7 +7,8 @@ TRL 1.16 is pinned: `_generate_single_turn` and `_get_train_sampler` are its pri
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,15 @@ import torch
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler
 
-from pipeline.engines.policy import save_policy
+from pipeline.engines.parallel import EngineCheck, check_trainer
+from pipeline.engines.publishing import save_trained
 from pipeline.engines.rollouts import Rollouts
 from pipeline.engines.sampling import Request, row_seed
 from pipeline.engines.slots import check_architecture, decode, grouped_attention
-from pipeline.engines.trainer_args import build_arguments, build_lora
+from pipeline.engines.trainer_args import build_arguments, build_lora, settle_devices
 from pipeline.job import Job
 from pipeline.stages.rl import RlConfig
 
@@ -33,19 +36,19 @@ def build_trainer(
     job: Job,
     config: RlConfig,
     split: Split,
-    model: Any,
+    load_model: Callable[[], Any],
     tokenizer: Any,
     problems: Dataset,
     rollouts: Rollouts,
+    *,
+    longest_prompt: int | None = None,
 ) -> Any:
     """The trainer with every field pinned that differs between versions of TRL or moves results."""
-    arguments = build_arguments(config, seed=job.seed, output=job.work / "checkpoints") | _shared(
-        config, split
+    options = build_options(
+        config, split, seed=job.seed, output=job.work / "checkpoints", longest_prompt=longest_prompt
     )
-    if config.algorithm == "grpo":
-        kind, options = _Grpo, GRPOConfig(**arguments, **_grpo_only(config))
-    else:
-        kind, options = _Rloo, RLOOConfig(**arguments, normalize_advantages=config.whiten_advantages)
+    kind = _Grpo if config.algorithm == "grpo" else _Rloo
+    model = load_model()
     if config.rollout_engine == "transformers":
         check_architecture(model)
     trainer = kind(
@@ -56,16 +59,52 @@ def build_trainer(
         reward_funcs=rollouts.rewards,
         peft_config=build_lora(config),
     )
+    check_trainer(trainer, config)
+    trainer.add_callback(EngineCheck(trainer, config))
     trainer.remove_callback(PrinterCallback)  # the log is in log.parquet; progress is in progress.json
     return trainer
 
 
+def build_options(
+    config: RlConfig, split: Split, *, seed: int, output: Path, longest_prompt: int | None = None
+) -> GRPOConfig | RLOOConfig:
+    """TRL's configuration; `longest_prompt` in tokens is needed with vLLM only."""
+    arguments = describe_options(config, split, seed=seed, output=output, longest_prompt=longest_prompt)
+    kind = GRPOConfig if config.algorithm == "grpo" else RLOOConfig
+    return settle_devices(kind(**arguments), config)
+
+
+def describe_options(
+    config: RlConfig, split: Split, *, seed: int, output: Path, longest_prompt: int | None = None
+) -> dict[str, Any]:
+    """The keyword arguments of TRL's configuration."""
+    arguments = build_arguments(
+        config, seed=seed, output=output, micro_batch=split.micro_batch, accumulation=split.accumulation
+    )
+    arguments |= _shared(config, split)
+    if config.rollout_engine == "vllm":
+        arguments |= _vllm(config, longest_prompt)
+    if config.algorithm == "grpo":
+        return arguments | _grpo_only(config)
+    return arguments | {"normalize_advantages": config.whiten_advantages}
+
+
+def _vllm(config: RlConfig, longest_prompt: int | None) -> dict[str, Any]:
+    """vLLM in the training processes, on their GPUs."""
+    return {
+        "vllm_mode": "colocate",
+        "vllm_model_impl": "vllm",
+        "vllm_gpu_memory_utilization": config.vllm_memory,
+        "vllm_tensor_parallel_size": config.vllm_tensor_parallel,
+        "vllm_enable_sleep_mode": config.vllm_sleep,
+        # else vLLM wants a cache for the model's whole context (131,072 tokens of Qwen2.5), which does not fit
+        "vllm_max_model_length": None if longest_prompt is None else longest_prompt + config.max_new_tokens,
+    }
+
+
 def _shared(config: RlConfig, split: Split) -> dict[str, Any]:
-    on_vllm = config.rollout_engine == "vllm"
     return {
         "max_steps": config.steps,
-        "per_device_train_batch_size": split.micro_batch,
-        "gradient_accumulation_steps": split.accumulation,
         "steps_per_generation": split.passes,
         "num_generations": config.rollouts,
         "num_iterations": config.iterations,
@@ -83,10 +122,8 @@ def _shared(config: RlConfig, split: Split) -> dict[str, Any]:
         "shuffle_dataset": True,
         "disable_dropout": False,
         "sync_ref_model": False,
-        "ddp_find_unused_parameters": False,
         "log_completions": False,
-        "use_vllm": on_vllm,
-        **({"vllm_mode": "colocate", "vllm_gpu_memory_utilization": config.vllm_memory} if on_vllm else {}),
+        "use_vllm": config.rollout_engine == "vllm",
     }
 
 
@@ -101,6 +138,9 @@ def _grpo_only(config: RlConfig) -> dict[str, Any]:
         "top_entropy_quantile": 1.0,
         "entropy_coef": 0.0,
         "off_policy_mask_threshold": None,
+        # TRL's default drops sequences whose likelihoods under the kernels of sampling and training differ too much:
+        # another objective than with rollout_engine transformers, and than RLOO, which has no such correction
+        "vllm_importance_sampling_correction": False,
     }
 
 
@@ -108,7 +148,7 @@ class _Ordered:
     """What both trainers change: rollouts from our decode loop, an order of prompts that survives a resume."""
 
     def _is_drawn_by_us(self) -> bool:
-        return not (self.use_vllm or self.is_deepspeed_enabled)
+        return not self.use_vllm
 
     def _draw(self, prompt_ids: list[list[int]]) -> list[list[int]]:
         """Token ids of one completion per prompt, EOS included; each seed follows from the place in the round."""
@@ -118,22 +158,26 @@ class _Ordered:
             Request(i, tuple(ids), row_seed(self.args.seed, update, first + i), self.max_completion_length)
             for i, ids in enumerate(prompt_ids)
         ]
-        model = self.accelerator.unwrap_model(self.model)
-        model.eval()
-        with torch.no_grad(), self.accelerator.autocast(), grouped_attention(model):
-            drawn = decode(
-                model,
-                requests,
-                eos=self.eos_token_ids,
-                slots=len(requests),
-                temperature=self.temperature,
-                top_p=self.top_p,
-            )
-            found = {
-                r.position: [*r.token_ids, *([] if r.end_token is None else [r.end_token])] for r in drawn
-            }
-        model.train()
+        with self._whole_model() as model, torch.no_grad(), self.accelerator.autocast():
+            model.eval()
+            with grouped_attention(model):
+                drawn = decode(
+                    model,
+                    requests,
+                    eos=self.eos_token_ids,
+                    slots=len(requests),
+                    temperature=self.temperature,
+                    top_p=self.top_p,
+                )
+            model.train()
+        found = {r.position: [*r.token_ids, *([] if r.end_token is None else [r.end_token])] for r in drawn}
         return [found[i] for i in range(len(requests))]
+
+    def _whole_model(self) -> AbstractContextManager[Any]:
+        """The model with all its weights in this process: ZeRO-3 gathers them for as long as rollouts are drawn."""
+        if self.is_deepspeed_enabled and self.accelerator.state.deepspeed_plugin.zero_stage == 3:
+            return unwrap_model_for_generation(self.model_wrapped, self.accelerator)
+        return nullcontext(self.accelerator.unwrap_model(self.model))
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         theirs = super()._get_train_sampler(dataset)
@@ -204,23 +248,4 @@ class Publisher(TrainerCallback):
 
     def publish(self, target: Path) -> None:
         """Save the current weights in the training precision, adapters merged, without touching the trained model."""
-        trainer, config = self.trainer, self.config
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        if config.lora is not None:
-            model = copy.deepcopy(model).merge_and_unload()
-        zero3 = config.deepspeed == "zero3"
-        state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if zero3 else model.state_dict()
-        if trainer.is_world_process_zero():
-            dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-            save_policy(_copy_model(model, state, dtype), self.tokenizer, target)
-
-
-def _copy_model(model: Any, state: dict[str, Any], dtype: torch.dtype) -> Any:
-    """A model of the same architecture on the CPU that holds `state` in `dtype`."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        copied = type(model)(copy.deepcopy(model.config)).to(dtype)
-    weights = {name: value.detach().to("cpu", dtype, copy=True) for name, value in state.items()}
-    copied.load_state_dict(weights, assign=True)
-    copied.tie_weights()
-    copied.generation_config = copy.deepcopy(model.generation_config)
-    return copied
+        save_trained(self.trainer, self.tokenizer, target, self.config)

@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.policy import load_policy, quiet_libraries
+from pipeline.engines.policy import (
+    check_policy_folder,
+    load_policy,
+    load_tokenizer,
+    quiet_libraries,
+)
 from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.prompt import Prompt
@@ -29,11 +34,13 @@ from transformers import PrinterCallback  # noqa: E402
 from trl import SFTConfig as SftArguments  # noqa: E402
 from trl import SFTTrainer  # noqa: E402
 
+from pipeline.engines.parallel import EngineCheck, check_trainer, count_processes  # noqa: E402
+from pipeline.engines.publishing import save_trained  # noqa: E402
 from pipeline.engines.trainer_args import (  # noqa: E402
     build_arguments,
     build_lora,
-    count_processes,
-    save_trained,
+    check_attention,
+    settle_devices,
     split_batch,
 )
 from pipeline.engines.trainer_log import TrainingLog, find_checkpoint, write_log  # noqa: E402
@@ -59,13 +66,18 @@ def train(job: Job, config: SftConfig, *, policy: Path, rows: Path) -> dict[str,
     training_seconds and tokens_per_second of this attempt.
     """
     examples = read_examples(rows)
-    model, tokenizer = load_policy(policy)
+    check_policy_folder(policy)
+    check_attention(config)
+    tokenizer = load_tokenizer(policy)
     tokens = tokenize(examples, tokenizer, config)
 
     def progress(step: int, total: int, metrics: dict[str, float]) -> None:
         job.progress(step, total, "steps", **{name: metrics[name] for name in ("loss",) if name in metrics})
 
-    trainer, facts = fit(model, tokenizer, tokens, config, seed=job.seed, work=job.work, progress=progress)
+    load_model = lambda: load_policy(policy, attention=config.attention)[0]
+    trainer, facts = fit(
+        load_model, tokenizer, tokens, config, seed=job.seed, work=job.work, progress=progress
+    )
     if trainer.is_world_process_zero():
         write_log(job.work, job.folder / "log.parquet")
     save_trained(trainer, tokenizer, job.folder / "model", config)
@@ -73,7 +85,7 @@ def train(job: Job, config: SftConfig, *, policy: Path, rows: Path) -> dict[str,
 
 
 def fit(
-    model: Any,
+    load_model: Callable[[], Any],
     tokenizer: Any,
     tokens: Tokens,
     config: SftConfig,
@@ -82,10 +94,14 @@ def fit(
     work: Path,
     progress: Callable[[int, int, dict[str, float]], None],
 ) -> tuple[SFTTrainer, dict[str, Any]]:
-    """Train the model in place, resuming from `work`; (trainer, facts). StageError when stopped or NaN."""
+    """Train the model in place, resuming from `work`; (trainer, facts). StageError when stopped or NaN.
+
+    The model is loaded late: what it is loaded into (ZeRO-3) is known only when the arguments are made.
+    """
     checkpoint = find_checkpoint(work)
     log = TrainingLog(work=work, progress=progress, save_every_minutes=config.save_every_minutes, kind="SFT")
-    trainer = _build_trainer(model, tokenizer, tokens, config, seed=seed, output=work / "checkpoints")
+    arguments = build_options(config, seed=seed, output=work / "checkpoints")
+    trainer = _build_trainer(load_model(), tokenizer, tokens, config, arguments, seed=seed)
     trainer.add_callback(log)
     started = time.monotonic()
     try:
@@ -97,21 +113,28 @@ def fit(
     return trainer, _measure(trainer, tokens, config, log, time.monotonic() - started, first_step)
 
 
-def _build_trainer(
-    model: Any, tokenizer: Any, tokens: Tokens, config: SftConfig, *, seed: int, output: Path
-) -> SFTTrainer:
+def build_options(config: SftConfig, *, seed: int, output: Path) -> SftArguments:
+    """TRL's configuration of an SFT run."""
+    return settle_devices(SftArguments(**describe_options(config, seed=seed, output=output)), config)
+
+
+def describe_options(config: SftConfig, *, seed: int, output: Path) -> dict[str, Any]:
+    """The keyword arguments of TRL's configuration."""
     micro_batch, passes = split_batch(config.batch_size, config.micro_batch)
     is_packed = config.packing == "isolated"
-    arguments = SftArguments(
-        **build_arguments(config, seed=seed, output=output),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=passes,
-        max_length=config.max_length if is_packed else None,  # the rows are already cut
-        packing=is_packed,
-        packing_strategy="bfd",
-        completion_only_loss=False,  # the labels are already masked
-    )
+    common = build_arguments(config, seed=seed, output=output, micro_batch=micro_batch, accumulation=passes)
+    return common | {
+        "num_train_epochs": config.epochs,
+        "max_length": config.max_length if is_packed else None,  # the rows are already cut
+        "packing": is_packed,
+        "packing_strategy": "bfd",
+        "completion_only_loss": False,  # the labels are already masked
+    }
+
+
+def _build_trainer(
+    model: Any, tokenizer: Any, tokens: Tokens, config: SftConfig, arguments: SftArguments, *, seed: int
+) -> SFTTrainer:
     trainer = _BucketTrainer(
         model=model,
         args=arguments,
@@ -120,6 +143,8 @@ def _build_trainer(
         peft_config=build_lora(config),
         bucket=(config.batch_size, seed) if config.bucket_by_length else None,
     )
+    check_trainer(trainer, config)
+    trainer.add_callback(EngineCheck(trainer, config))
     trainer.remove_callback(PrinterCallback)
     return trainer
 

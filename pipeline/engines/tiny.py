@@ -136,7 +136,9 @@ def _train_phase(
         job.progress(step, total, "steps", phase=float(index), **shown)
 
     tokens = tokenize(examples, tokenizer, settings)
-    _, facts = fit(model, tokenizer, tokens, settings, seed=job.seed + index, work=work, progress=progress)
+    _, facts = fit(
+        lambda: model, tokenizer, tokens, settings, seed=job.seed + index, work=work, progress=progress
+    )
     save_model(model, weights)
     scratch = work / ".facts.json"
     scratch.write_text(json.dumps(facts))

@@ -6,17 +6,12 @@ batch is `batch_size` whatever the number of processes, or the run is refused.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
+from pipeline.engines.parallel import check_devices, count_processes, deepspeed_options, open_cpu_group
 from pipeline.errors import InputError
 from pipeline.stages.training import TrainingConfig
-
-
-def count_processes() -> int:
-    """Processes of this run, as the launcher (accelerate, torchrun) set it; 1 without a launcher."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def split_batch(batch_size: int, micro_batch: int | None) -> tuple[int, int]:
@@ -37,27 +32,13 @@ def split_batch(batch_size: int, micro_batch: int | None) -> tuple[int, int]:
     return micro, per_process // micro
 
 
-def check_devices(config: TrainingConfig) -> None:
-    """Refuse a run whose GPUs or processes are not those that its configuration names."""
-    import torch
+def build_arguments(
+    config: TrainingConfig, *, seed: int, output: Path, micro_batch: int, accumulation: int
+) -> dict[str, Any]:
+    """The common keyword arguments of SFTConfig, GRPOConfig and RLOOConfig.
 
-    if config.gpus == 0:
-        return
-    if not torch.cuda.is_available():
-        raise InputError(
-            f"{config.gpus} GPUs are asked for and this machine shows none",
-            "Run the job where the GPUs are, or set gpus: 0 in the site's placement.",
-        )
-    if count_processes() != config.gpus:
-        raise InputError(
-            f"{config.gpus} GPUs are asked for and {count_processes()} processes were started",
-            f"Start the stage with: accelerate launch --num_processes {config.gpus} …",
-        )
-
-
-def build_arguments(config: TrainingConfig, *, seed: int, output: Path) -> dict[str, Any]:
-    """The common keyword arguments of SFTConfig, GRPOConfig and RLOOConfig; batch sizes and length are not
-    set.
+    They are to become such a config before the model is loaded: under ZeRO-3 its making opens the process group and
+    tells from_pretrained to spread the weights while they are read (zero.Init).
 
     Weights are fp32 and `precision: bf16` is autocast around them (CPU too), except under DeepSpeed, which
     keeps its own master weights. Checkpoints are asked for by TrainingLog only.
@@ -68,6 +49,8 @@ def build_arguments(config: TrainingConfig, *, seed: int, output: Path) -> dict[
     )
     arguments: dict[str, Any] = {
         "output_dir": str(output),
+        "per_device_train_batch_size": micro_batch,
+        "gradient_accumulation_steps": accumulation,
         "seed": seed,
         "data_seed": seed,
         "learning_rate": config.learning_rate,
@@ -82,6 +65,9 @@ def build_arguments(config: TrainingConfig, *, seed: int, output: Path) -> dict[
         "bf16": config.precision == "bf16",
         "use_cpu": config.gpus == 0,
         "gradient_checkpointing": config.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},  # DDP and frozen weights need it
+        "average_tokens_across_devices": True,  # the loss of an update, however many processes share it
+        "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": config.gpus > 0,
         "save_strategy": "no",
         "save_total_limit": 2,
@@ -92,31 +78,39 @@ def build_arguments(config: TrainingConfig, *, seed: int, output: Path) -> dict[
         "push_to_hub": False,
     }
     if config.deepspeed != "none":
-        arguments["deepspeed"] = deepspeed_options(config)
+        options = deepspeed_options(config, micro_batch=micro_batch, accumulation=accumulation)
+        arguments["deepspeed"] = options
+    if config.gpus == 0 and (config.processes > 1 or config.deepspeed != "none"):
+        open_cpu_group(config)
+        arguments["accelerator_config"] = {"use_configured_state": True}
     return arguments
 
 
-def deepspeed_options(config: TrainingConfig) -> dict[str, Any]:
-    """The DeepSpeed configuration of ZeRO-2 or ZeRO-3; what TrainingConfig decides is left to it ("auto")."""
-    zero: dict[str, Any] = {"stage": 2 if config.deepspeed == "zero2" else 3, "overlap_comm": config.gpus > 0}
-    if config.deepspeed == "zero3":
-        zero["stage3_gather_16bit_weights_on_model_save"] = True
-    return {
-        "zero_optimization": zero,
-        "bf16": {"enabled": "auto"},
-        "gradient_clipping": "auto",
-        "train_batch_size": "auto",
-        "train_micro_batch_size_per_gpu": "auto",
-        "gradient_accumulation_steps": "auto",
-    }
+def settle_devices(arguments: Any, config: TrainingConfig) -> Any:
+    """The same TrainingArguments, told that one GPU means one GPU.
+
+    Where a single process sees several GPUs, Trainer would wrap the model in DataParallel and multiply the batch.
+    """
+    if config.gpus == 1 and arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
+
+
+def check_attention(config: TrainingConfig) -> None:
+    """Refuse attention kernels that are not installed, before the weights are read."""
+    from transformers.utils import is_flash_attn_2_available
+
+    if config.attention == "flash_attention_2" and not is_flash_attn_2_available():
+        raise InputError(
+            "attention: flash_attention_2 needs the package flash-attn and a GPU that it supports",
+            "Install flash-attn into the stage's environment, or leave attention out (sdpa).",
+        )
 
 
 def build_lora(config: TrainingConfig) -> Any:
     """The peft configuration of `lora`, or None where all weights are trained."""
     if config.lora is None:
         return None
-    if config.deepspeed == "zero3":
-        raise InputError("lora cannot be merged under zero3", "Use deepspeed: zero2 or none with lora.")
     from peft import LoraConfig
 
     return LoraConfig(
@@ -126,32 +120,3 @@ def build_lora(config: TrainingConfig) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-
-
-def save_trained(trainer: Any, tokenizer: Any, folder: Path, config: TrainingConfig) -> None:
-    """Save the trained weights in the training precision, adapters merged; only the first process writes."""
-    import torch
-
-    from pipeline.engines.policy import save_policy
-
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    if config.lora is not None:
-        model = model.merge_and_unload()
-    if config.deepspeed == "zero3":
-        state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
-        if trainer.is_world_process_zero():
-            save_policy(_WithState(model, state), tokenizer, folder)
-        return
-    if trainer.is_world_process_zero():
-        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-        save_policy(model.to(dtype), tokenizer, folder)
-
-
-class _WithState:
-    """A model that is saved with a state gathered from all processes (ZeRO-3 empties the local one)."""
-
-    def __init__(self, model: Any, state: dict[str, Any]) -> None:
-        self.model, self.state = model, state
-
-    def save_pretrained(self, folder: Path, **options: Any) -> None:
-        self.model.save_pretrained(folder, state_dict=self.state, **options)

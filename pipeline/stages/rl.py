@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import model_validator
+
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
 from pipeline.job import Job
@@ -59,7 +61,21 @@ class RlConfig(TrainingConfig):
     rollout_engine: Literal["transformers", "vllm"] = placement(
         "transformers", describe="Who generates rollouts; vllm runs colocated on the training GPUs."
     )
+    vllm_tensor_parallel: int = placement(
+        1, describe="GPUs that share one copy of the model in vLLM; a divisor of gpus.", ge=1
+    )
+    vllm_sleep: bool = placement(
+        False, describe="Free vLLM's memory during updates, at the price of loading the weights each round."
+    )
     vllm_memory: float = placement(0.3, describe="Share of GPU memory for colocated vLLM.", gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _vllm_fits(self) -> RlConfig:
+        if self.gpus % self.vllm_tensor_parallel:
+            raise ValueError(
+                f"vllm_tensor_parallel {self.vllm_tensor_parallel} does not divide gpus {self.gpus}"
+            )
+        return self
 
 
 Config = RlConfig

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from pipeline.fingerprint import Config, content, placement
 
 Schedule = Literal["cosine", "cosine_with_min_lr", "linear", "constant", "constant_with_warmup"]
@@ -37,10 +39,31 @@ class TrainingConfig(Config):
     gpus: int = placement(
         0, describe="GPUs of one run, all of one node, one process each; 0 trains on the CPU.", ge=0
     )
+    cpu_processes: int = placement(
+        1, describe="Processes of a run without GPUs; for tests and small clusters without GPUs.", ge=1
+    )
     deepspeed: Literal["none", "zero2", "zero3"] = placement(
         "none", describe="Sharding of optimiser state (zero2) or also weights (zero3) through accelerate."
+    )
+    attention: Literal["sdpa", "flash_attention_2"] = placement(
+        "sdpa", describe="Attention kernels; flash_attention_2 needs GPUs and the package flash-attn."
     )
     gradient_checkpointing: bool = placement(False, describe="Recompute activations to save memory.")
     save_every_minutes: float = placement(
         10.0, describe="Minutes between working checkpoints that a killed run resumes from.", gt=0
     )
+
+    @property
+    def processes(self) -> int:
+        """Processes that one run is spread over."""
+        return self.gpus or self.cpu_processes
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TrainingConfig:
+        if self.gpus and self.cpu_processes > 1:
+            raise ValueError("cpu_processes counts without GPUs only: leave it out, or set gpus: 0")
+        if self.attention == "flash_attention_2" and not self.gpus:
+            raise ValueError("attention: flash_attention_2 needs gpus")
+        if self.lora is not None and self.deepspeed == "zero3":
+            raise ValueError("lora cannot be merged under deepspeed: zero3; use zero2 or none")
+        return self

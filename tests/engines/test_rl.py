@@ -248,7 +248,7 @@ def test_two_processes_draw_the_same_rollouts_as_one(finished, policy, rows, tmp
     program = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"
         "from pathlib import Path; import test_rl as t\n"
-        "t.run(*map(Path, sys.argv[3:]), t.make_config(steps=8), stop_after=1)\n"
+        "t.run(*map(Path, sys.argv[3:]), t.make_config(steps=8, cpu_processes=2), stop_after=1)\n"
     )
     (tmp_path / "program.py").write_text(program)
     launcher = [
