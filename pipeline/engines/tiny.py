@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
                 "Count the inputs from 0.",
             )
     quiet_libraries()
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(_judge_lines(config))
+    if config.kind == "token_classification":
+        tokenizer.cls_token, tokenizer.sep_token = USER, END  # an encoder's tokenizer has them
     model = build_model(config, len(tokenizer), tokenizer, seed=job.seed)
     facts: dict[str, Any] = {"parameters": model.num_parameters(), "vocabulary": len(tokenizer)}
     if config.phases:
@@ -47,8 +50,8 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
     return facts
 
 
-def build_tokenizer() -> Any:
-    """Qwen2's tokenizer without merges: bytes, and as added tokens the generators' phrases and 10 to 99."""
+def build_tokenizer(phrases: Sequence[str] = ()) -> Any:
+    """Qwen2's tokenizer without merges: bytes, and as added tokens the generators' phrases, 10 to 99 and `phrases`."""
     from tokenizers import AddedToken, pre_tokenizers
     from transformers import Qwen2Tokenizer
 
@@ -67,15 +70,27 @@ def build_tokenizer() -> Any:
         clean_up_tokenization_spaces=False,
     )
     words = [word for word in (*PHRASES, STEM) if len(word) > 1] + [str(number) for number in range(10, 100)]
+    words += [text for text in phrases if text not in words]
     tokenizer.add_tokens([AddedToken(word, normalized=False, special=False) for word in words])
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 
 
+def _judge_lines(config: TinyModel) -> list[str]:
+    """The lines of a judge's question around what it is asked about."""
+    if config.judge is None:
+        return []
+    from pipeline import judges
+
+    fields = dict.fromkeys(judges.get(config.judge).FIELDS, "\n")
+    lines = [line for message in judges.ask(config.judge, fields) for line in message["content"].splitlines()]
+    return list(dict.fromkeys(line for line in lines if len(line) > 1))
+
+
 def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int) -> Any:
-    """A Qwen2 model whose random fp32 weights the seed decides; input and output embeddings are shared."""
+    """A Qwen2 model whose random fp32 weights the seed decides; a causal one shares input and output embeddings."""
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2ForTokenClassification
 
     torch.manual_seed(seed)
     architecture = Qwen2Config(
@@ -87,11 +102,14 @@ def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int
         intermediate_size=config.intermediate_size,
         max_position_embeddings=config.max_positions,
         rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
-        tie_word_embeddings=True,
+        tie_word_embeddings=config.kind == "causal",
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
     )
+    if config.kind == "token_classification":
+        architecture.num_labels = 2
+        return Qwen2ForTokenClassification(architecture).float()
     return Qwen2ForCausalLM(architecture).float()
 
 

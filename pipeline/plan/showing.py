@@ -139,7 +139,10 @@ class _Compiler:
         """Note families that are no sets of cells of the figure, and those of a figure over a factor."""
         if spec.families and spec.x in (STEP, *self.study.factors):
             self.problems.add(
-                (*path, "families"), "families are lines over a metric", "Write x: tokens, or lines.", key=True
+                (*path, "families"),
+                "families are lines over a metric",
+                "Write x: tokens, or lines.",
+                key=True,
             )
         for name, selector in spec.families.items():
             place = (*path, "families", name)

@@ -93,9 +93,7 @@ class _Drawing:
                 panels.append((panel or self.metrics[0].label, self._draw_panel(panel, lines)))
         keys = [dict(g[0]) for g in self.groups]
         legend = list(self.encoding.legend(keys)) if self.figure.lines else []
-        legend += [
-            LegendEntry(name, f"s{i % COLOURS}") for i, name in enumerate(self.figure.families)
-        ]
+        legend += [LegendEntry(name, f"s{i % COLOURS}") for i, name in enumerate(self.figure.families)]
         if len(self.metrics) > 1:
             legend += [
                 LegendEntry(m.label, f"s{i}" if not self.figure.lines else "ink", i)

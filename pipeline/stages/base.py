@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from pipeline import judges
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
 from pipeline.job import Job
@@ -49,6 +50,11 @@ class Phase(BaseConfig):
 class TinyModel(BaseConfig):
     """A Qwen2 architecture with random weights, a tokenizer of its own, and its pretraining phases."""
 
+    kind: Literal["causal", "token_classification"] = content(
+        "causal",
+        describe="causal: it responds; token_classification: it says of each token whether it is kept "
+        "(two labels, random weights: for trying the stage `compress`).",
+    )
     hidden_size: int = content(96, describe="Width.", ge=8)
     layers: int = content(3, describe="Decoder layers.", ge=1)
     heads: int = content(4, describe="Attention heads.", ge=1)
@@ -58,6 +64,10 @@ class TinyModel(BaseConfig):
     rope_theta: float = content(100.0, describe="RoPE base; small, because the sequences are short.", gt=1)
     tokenizer: Literal["words"] = content(
         "words", describe="words: the generators' phrases, then single bytes."
+    )
+    judge: str | None = content(
+        None,
+        describe="Name of a judge: each line of its question becomes one token, so that it can be learnt.",
     )
     phases: tuple[Phase, ...] = content(
         (), describe="Pretraining, one phase after the other; none: random weights."
@@ -73,6 +83,12 @@ class TinyModel(BaseConfig):
             )
         if self.heads % (self.kv_heads or self.heads):
             raise ValueError(f"kv_heads {self.kv_heads} does not divide heads {self.heads}")
+        if self.kind != "causal" and self.phases:
+            raise ValueError(
+                "phases pretrain a causal model\nLeave them out: a tiny classifier stays random."
+            )
+        if self.judge is not None and self.judge not in judges.names():
+            raise ValueError(f"judge {self.judge!r} is unknown\nKnown: {', '.join(judges.names())}.")
         return self
 
 
