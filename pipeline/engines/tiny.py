@@ -39,6 +39,8 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
             )
     quiet_libraries()
     tokenizer = build_tokenizer()
+    if config.kind == "token_classification":
+        tokenizer.cls_token, tokenizer.sep_token = USER, END  # an encoder's tokenizer has them
     model = build_model(config, len(tokenizer), tokenizer, seed=job.seed)
     facts: dict[str, Any] = {"parameters": model.num_parameters(), "vocabulary": len(tokenizer)}
     if config.phases:
@@ -73,9 +75,9 @@ def build_tokenizer() -> Any:
 
 
 def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int) -> Any:
-    """A Qwen2 model whose random fp32 weights the seed decides; input and output embeddings are shared."""
+    """A Qwen2 model whose random fp32 weights the seed decides; a causal one shares input and output embeddings."""
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2ForTokenClassification
 
     torch.manual_seed(seed)
     architecture = Qwen2Config(
@@ -87,11 +89,14 @@ def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int
         intermediate_size=config.intermediate_size,
         max_position_embeddings=config.max_positions,
         rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
-        tie_word_embeddings=True,
+        tie_word_embeddings=config.kind == "causal",
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
     )
+    if config.kind == "token_classification":
+        architecture.num_labels = 2
+        return Qwen2ForTokenClassification(architecture).float()
     return Qwen2ForCausalLM(architecture).float()
 
 

@@ -1,7 +1,8 @@
 """Keep rows whose text is at most so many tokens long (P0: traces over 16,384 tokens go, FACTS 1.2).
 
 Counted are the tokens of the column's text alone, without special tokens, prompt or end mark, by the
-folder or hub name `tokenizer`, or else the tokenizer of the input policy. P0 does not say which it used.
+folder or hub name `tokenizer`, or else the tokenizer of the input policy (in a study file: `policy: NAME` of
+`policies`, in the place of `tokenizer`). P0 does not say which it used.
 The planner pins the tokenizer: a hub name by the lock file's commit (a model of `studyc pin`), a folder by
 the digest of its content, wherever it lies. Refused: a hub name without a commit, a folder that has changed.
 """

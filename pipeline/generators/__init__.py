@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.catalogue import Catalogue
 from pipeline.errors import InputError
 
 Split = Literal["all", "train", "test"]
-Row = dict[str, str]
+Row = dict[str, Any]
 
 TEST_SHARE = 0.1
 """Share of all problems that belong to split `test`."""

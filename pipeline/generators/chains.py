@@ -48,6 +48,9 @@ class Params(Config):
         None, describe="Most such times, drawn per problem; absent: always the fewest.", ge=0, le=8
     )
     check_steps: bool = content(True, describe="Whether a long solution turns each step round to check it.")
+    think: bool = content(
+        False, describe="Whether a long solution stands between <think> and </think>, the answer after it."
+    )
     negatives: bool = content(False, describe="Whether intermediate results may be negative.")
     split: Split = content("all", describe="Which problems: train and test have none in common.")
 
@@ -69,11 +72,9 @@ def generate(params: Params, rows: int, seed: int) -> Iterator[Row]:
 
 
 def _draw_row(params: Params, rng: random.Random) -> Row:
-    start, steps = _draw_sum(params, rng)
-    expression = str(start) + "".join(f"{operator}{number}" for operator, number in steps)
-    problem = f"What is {expression}?"
-    answer = str(_results(start, steps)[-1])
-    write = _write_short if params.style == "short" else _write_long
+    start, steps = draw_sum(params, rng)
+    problem, answer = write_problem(start, steps)
+    write = write_short if params.style == "short" else write_long
     return {
         "id": f"chains-{digest(problem)}",
         "problem": problem,
@@ -82,7 +83,14 @@ def _draw_row(params: Params, rng: random.Random) -> Row:
     }
 
 
-def _draw_sum(params: Params, rng: random.Random) -> tuple[int, list[tuple[str, int]]]:
+def write_problem(start: int, steps: list[tuple[str, int]]) -> tuple[str, str]:
+    """(problem, answer) of a sum."""
+    expression = str(start) + "".join(f"{operator}{number}" for operator, number in steps)
+    return f"What is {expression}?", str(_results(start, steps)[-1])
+
+
+def draw_sum(params: Params, rng: random.Random) -> tuple[int, list[tuple[str, int]]]:
+    """(first number, [(operator, number), …]) of a problem."""
     value = start = rng.randint(1, 9)
     steps = []
     for _ in range(rng.randint(params.min_steps, params.max_steps)):
@@ -113,16 +121,18 @@ def _write_steps(start: int, steps: list[tuple[str, int]], *, checked: bool) -> 
     return "".join(lines)
 
 
-def _write_short(params: Params, start: int, steps: list[tuple[str, int]]) -> str:
+def write_short(params: Params, start: int, steps: list[tuple[str, int]]) -> str:
+    """A solution that computes each step once."""
     answer = _results(start, steps)[-1]
     return f"{_write_steps(start, steps, checked=False)}The answer is \\boxed{{{answer}}}"
 
 
-def _write_long(params: Params, start: int, steps: list[tuple[str, int]]) -> str:
+def write_long(params: Params, start: int, steps: list[tuple[str, int]], trace: int = 0) -> str:
+    """A self-checking solution; each `trace` of a problem has a number of second looks of its own."""
     answer = _results(start, steps)[-1]
     text = "Let me think step by step.\n" + _write_steps(start, steps, checked=params.check_steps)
     # Drawn from the problem, not from the stream of problems: the style must not change which problems come.
-    luck = random.Random(f"rechecks:{start}{steps}")
+    luck = random.Random(f"rechecks:{start}{steps}" + (f":{trace}" if trace else ""))
     most = params.rechecks if params.max_rechecks is None else params.max_rechecks
     for turn in range(luck.randint(params.rechecks, most)):
         doubt = (
@@ -131,4 +141,6 @@ def _write_long(params: Params, start: int, steps: list[tuple[str, int]]) -> str
             else "Hmm, let me go over the steps once more."
         )
         text += f"{doubt}\n{_write_steps(start, steps, checked=params.check_steps)}"
-    return text + f"Both ways agree on {answer}.\nThe answer is \\boxed{{{answer}}}"
+    text += f"Both ways agree on {answer}.\n"
+    last = f"The answer is \\boxed{{{answer}}}"
+    return f"<think>\n{text}</think>\n{last}" if params.think else text + last

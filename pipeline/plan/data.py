@@ -14,6 +14,7 @@ from pipeline import benchmarks, filters, stages
 from pipeline.errors import Problem, suggest
 from pipeline.filters.max_tokens import BY_DIGEST
 from pipeline.fingerprint import Config
+from pipeline.locate import PathTuple
 from pipeline.plan.digests import folder_digest
 from pipeline.plan.judges import Judges
 from pipeline.plan.made import MODEL_FILTERS, MadeLowering, referenced
@@ -29,9 +30,11 @@ BENCHMARK = "benchmark:"
 
 @dataclass
 class _Steps:
-    """Filters in a row that need no model, what they compare with, and where their tokenizers lie."""
+    """Filters in a row that need no model, what they compare with, and where their tokenizers come from."""
 
     plain: list[dict[str, Any]] = field(default_factory=list)
+    policies: dict[str, PathTuple] = field(default_factory=dict)
+    """Policies of the study with whose tokenizer a filter counts, and where each is named."""
     against: list[str] = field(default_factory=list)
     folders: dict[str, str] = field(default_factory=dict)
 
@@ -179,30 +182,54 @@ class DataLowering:
             filter_name, params = (raw, {}) if isinstance(raw, str) else next(iter(raw.items()))
             path = ("data", name, "filters", i, *(() if isinstance(raw, str) else (filter_name,)))
             if filter_name in MODEL_FILTERS:
-                kept = self._flush(name, entry, kept, steps)
+                kept = self._flush(name, entry, kept, steps, at)
                 if kept is not None:
                     kept = self.made.filter(filter_name, params, path, name, kept, at, self.judges)
                 steps, is_fine = _Steps(), is_fine and kept is not None
                 kept = kept or rows
                 continue
+            params, counter = self._take_policy(filter_name, params)
+            if counter is not None:
+                steps.policies.setdefault(counter, (*path, "policy"))
             settled, keys = self._step(name, filter_name, params, path, at)
             is_fine = is_fine and settled is not None and keys is not None
             steps.against += keys or []
             if settled is not None:
                 settled = self._pin_tokenizer(settled, (*path, "tokenizer"), steps.folders)
                 steps.plain.append({"name": filter_name, "params": settled.identity()})
-        return self._flush(name, entry, kept, steps) if is_fine else None
+        return self._flush(name, entry, kept, steps, at) if is_fine else None
 
-    def _flush(self, name: str, entry: DataSpec, rows: Rows | None, steps: _Steps) -> Rows | None:
+    def _take_policy(self, filter_name: str, params: Any) -> tuple[Any, str | None]:
+        """A filter's parameters without the word `policy`, and that policy, for filters that have a tokenizer."""
+        if not isinstance(params, Mapping) or not isinstance(params.get("policy"), str):
+            return params, None
+        has_tokenizer = (
+            filter_name in filters.names() and "tokenizer" in filters.params_model(filter_name).model_fields
+        )
+        if not has_tokenizer or "tokenizer" in params:
+            return params, None  # noted as an unknown key
+        return {key: value for key, value in params.items() if key != "policy"}, params["policy"]
+
+    def _flush(
+        self, name: str, entry: DataSpec, rows: Rows | None, steps: _Steps, at: At | None
+    ) -> Rows | None:
         """The artifact of the filters collected so far; the rows as they are without any."""
         if rows is None or not steps.plain:
             return rows
+        if len(steps.policies) > 1:
+            path = list(steps.policies.values())[1]
+            self.problems.add(path, "filters in a row count with two policies", "Name one and the same.")
+            return None
+        counters = [self.policies.key(policy, at, path) for policy, path in steps.policies.items()]
+        if None in counters:
+            return None
         config = stages.load("filter").Config.model_validate(
             {"filters": tuple(steps.plain), "seed": entry.seed, "folders": steps.folders}
         )
         inputs: Mapping[str, tuple[str, ...]] = {
             "rows": (rows.key,),
             **({"against": tuple(dict.fromkeys(steps.against))} if steps.against else {}),
+            **({"policy": tuple(counters)} if counters else {}),
         }
         slug = rows.name if rows.name.endswith("-filtered") else f"{rows.name}-filtered"
         key = self.add("filter", config, 0, inputs, f"filter {name}", slug)

@@ -46,8 +46,7 @@ def referenced(entry: DataSpec) -> tuple[list[str], list[str]]:
     for raw in entry.filters:
         name, given = (raw, None) if isinstance(raw, str) else next(iter(raw.items()), ("", None))
         if isinstance(given, Mapping):
-            if name == "solved_by":
-                policies.append(given.get("policy"))
+            policies.append(given.get("policy"))
             data += [other for other in given.get("against", ()) if isinstance(other, str)]
     known = lambda names: [name for name in names if isinstance(name, str)]
     return known(data), known(policies)

@@ -76,6 +76,7 @@ class _Compiler:
                 self.metrics.name(spec.x, (*path, "x"), measures)
         self._check_factors(spec, path)
         check_selector(self.study, spec.where, (*path, "where"), self.problems)
+        self._check_families(spec, path)
         if len(self.problems) > before or None in y:
             return None
         if any(str(metric).startswith("training.") for metric in y) and spec.x != STEP:
@@ -89,6 +90,10 @@ class _Compiler:
             x=spec.x,
             y=tuple(y),
             lines=spec.lines,
+            families={
+                family: {factor: chosen_levels(levels) for factor, levels in selector.items()}
+                for family, selector in spec.families.items()
+            },
             panels=spec.panels,
             measures=measures,
             where={factor: chosen_levels(levels) for factor, levels in spec.where.items()},
@@ -130,6 +135,22 @@ class _Compiler:
                         key=True,
                     )
 
+    def _check_families(self, spec: FigureSpec, path: PathTuple) -> None:
+        """Note families that are no sets of cells of the figure, and those of a figure over a factor."""
+        if spec.families and spec.x in (STEP, *self.study.factors):
+            self.problems.add(
+                (*path, "families"),
+                "families are lines over a metric",
+                "Write x: tokens, or lines.",
+                key=True,
+            )
+        for name, selector in spec.families.items():
+            place = (*path, "families", name)
+            if check_selector(self.study, selector, place, self.problems) and not [
+                cell for cell in self.cells.match(spec.where) if cell in set(self.cells.match(selector))
+            ]:
+                self.problems.add(place, f"family {name!r} has no cell of the figure", "Change it.", key=True)
+
     def _check_points(self, spec: FigureSpec, path: PathTuple) -> None:
         """Note a point that is several cells, naming the factor that tells them apart."""
         shown = [f for f in (*spec.lines, spec.panels, spec.x) if f in self.study.factors]
@@ -139,7 +160,7 @@ class _Compiler:
         elif spec.x == STEP and not any(
             m for m in cells if any((m, s) in self.steps for s in self._steps_of(m))
         ):
-            if not str(spec.y).startswith("training."):
+            if not _is_training(spec.y):
                 self.problems.add(
                     (*path, "x"), "no cell of the figure has checkpoints", "Give the RL level `checkpoints`."
                 )
@@ -294,3 +315,8 @@ class _Compiler:
             step=step if isinstance(step, int) else None,
             is_ours=is_ours,
         )
+
+
+def _is_training(y: Any) -> bool:
+    """Whether a figure draws the log of a training."""
+    return str(y[0] if isinstance(y, tuple) else y).startswith("training.")

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from pipeline.report.artifacts import Store
 from pipeline.report.figures import describe_summary, match_published, words_of
-from pipeline.report.lines import Encoding, Figure, LegendEntry
+from pipeline.report.lines import COLOURS, Encoding, Figure, LegendEntry
 from pipeline.report.metrics import Metric, format_value
 from pipeline.report.request import FigureRequest, Published, TableRequest
 from pipeline.report.summaries import JOINED, Summaries, Summary
@@ -17,7 +17,7 @@ from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, find_range
 from pipeline.report.training import draw_declared_curves
 
 Group = tuple[tuple[tuple[str, str], ...], int | None]
-STEP, MEASURE = "step", "measure"
+STEP, MEASURE, FAMILY = "step", "measure", "family"
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class _Drawing:
         self.x_metric = by_name.get(figure.x) if not self._is_factor(figure.x) else None
         groups = summaries.groups if figure.x == STEP else summaries.final_groups()
         self.groups = [g for g in pick_groups(figure.where, groups) if figure.x != STEP or g[1] is not None]
+        if figure.families:
+            self.groups = [g for g in self.groups if self._family(g)]
         self.encoding = Encoding(
             (), figure.lines[0] if figure.lines else None, figure.lines[1:], self.request
         )
@@ -76,6 +78,11 @@ class _Drawing:
     def _is_factor(self, name: str | None) -> bool:
         return name in self.request.factors
 
+    def _family(self, group: Group) -> str:
+        """The first family that a cell belongs to, "" without one."""
+        found = (name for name, where in self.figure.families.items() if pick_groups(where, [group]))
+        return next(found, "")
+
     def draw(self) -> Figure:
         panels = []
         for panel in self._panel_names():
@@ -86,6 +93,7 @@ class _Drawing:
                 panels.append((panel or self.metrics[0].label, self._draw_panel(panel, lines)))
         keys = [dict(g[0]) for g in self.groups]
         legend = list(self.encoding.legend(keys)) if self.figure.lines else []
+        legend += [LegendEntry(name, f"s{i % COLOURS}") for i, name in enumerate(self.figure.families)]
         if len(self.metrics) > 1:
             legend += [
                 LegendEntry(m.label, f"s{i}" if not self.figure.lines else "ink", i)
@@ -126,7 +134,7 @@ class _Drawing:
             summary = self.summaries.get(group, measure, metric)
             x = self._x(group, measure)
             if summary is not None and x is not None:
-                key = tuple((f, levels[f]) for f in self.figure.lines)
+                key = tuple((f, levels[f]) for f in self.figure.lines) or self._family_key(group)
                 found.setdefault(key, []).append(
                     Point(
                         x,
@@ -139,12 +147,21 @@ class _Drawing:
         lines = []
         for key, points in found.items():
             levels = dict(key)
-            colour = self.encoding.colour_of(levels) if key else f"s{index % 8}"
             several = len(self.metrics) > 1
-            label = self.encoding.label_of(levels) if key else metric.label if several else ""
+            if self.figure.families:
+                colour, label = self._family_colour(levels[FAMILY]), levels[FAMILY]
+            else:
+                colour = self.encoding.colour_of(levels) if key else f"s{index % COLOURS}"
+                label = self.encoding.label_of(levels) if key else metric.label if several else ""
             dash = self.encoding.dash_of(levels) + (index if several and key else 0)
             lines.append(Line(label, colour, tuple(sorted(points, key=lambda p: p.x)), dash % 4))
         return [*lines, *self._marks(panel, metric)] if self.figure.published else lines
+
+    def _family_key(self, group: Group) -> tuple[tuple[str, str], ...]:
+        return ((FAMILY, self._family(group)),) if self.figure.families else ()
+
+    def _family_colour(self, family: str) -> str:
+        return f"s{list(self.figure.families).index(family) % COLOURS}"
 
     def _x(self, group: Group, measure: str) -> float | None:
         if self.figure.x == STEP:
@@ -165,8 +182,8 @@ class _Drawing:
 
     def _marks(self, panel: str, metric: Metric) -> list[Line]:
         """The paper's numbers as diamonds in the colour of their line."""
-        if self.x_metric is not None:
-            return []
+        if self.figure.x != STEP and not self._is_factor(self.figure.x):
+            return self._pairs(panel, metric)
         wanted, measure = set(self._in_panel(panel)), self._measure(panel)
         lines = []
         for number in self.request.published:
@@ -182,6 +199,23 @@ class _Drawing:
                 words = f"{number.label}: {format_value(number.value, metric.unit)} ({number.source})"
                 point = Point(self._x(matches[0], measure) or 0.0, number.value, words=words)
                 colour = self.encoding.colour_of(levels) if levels else "s0"
+                lines.append(Line("", colour, (point,), is_marks=True))
+        return lines
+
+    def _pairs(self, panel: str, metric: Metric) -> list[Line]:
+        """The paper's points where it printed both coordinates of a cell."""
+        if self.x_metric is None:
+            return []
+        lines, measure = [], self._measure(panel)
+        for group in self._in_panel(panel):
+            x, y = (_find_number(self.summaries, group, measure, m.name) for m in (self.x_metric, metric))
+            if x is not None and y is not None:
+                shown = f"{format_value(y.value, metric.unit)} at {format_value(x.value, self.x_metric.unit)}"
+                point = Point(x.value, y.value, words=f"{y.label}: {shown} ({y.source})")
+                levels = {f: dict(group[0])[f] for f in self.figure.lines}
+                family = self._family(group)
+                colour = self._family_colour(family) if family else "s0"
+                colour = self.encoding.colour_of(levels) if levels else colour
                 lines.append(Line("", colour, (point,), is_marks=True))
         return lines
 

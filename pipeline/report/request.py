@@ -160,6 +160,7 @@ class FigureRequest(_Strict):
     x: str
     y: tuple[str, ...]
     lines: tuple[str, ...] = ()
+    families: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     panels: str | None = None
     measures: tuple[str, ...] = ()
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

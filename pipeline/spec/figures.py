@@ -26,6 +26,11 @@ class FigureSpec(Model):
         "accuracy", description="The metric, or several to compare."
     )
     lines: tuple[str, ...] = Field((), description="Factors whose levels are lines (the first by colour).")
+    families: dict[str, Selector] = Field(
+        {},
+        description="{NAME: selector}: named sets of cells, each one line, where x is a metric (a frontier); "
+        "instead of lines.",
+    )
     panels: str | None = Field(None, description="A factor, or `measure`: one panel per level.")
     measure: str | tuple[str, ...] | None = Field(
         None, description="One measure, or several (macro mean); the macro mean over all when absent."
@@ -54,6 +59,12 @@ class FigureSpec(Model):
         elif band is not None:
             changed["band"] = _as_floats(band)
         return changed
+
+    @model_validator(mode="after")
+    def _one_way_to_lines(self) -> FigureSpec:
+        if self.families and self.lines:
+            raise ValueError("a figure has lines or families\nKeep one of them.")
+        return self
 
 
 class TableSpec(Model):

@@ -49,6 +49,11 @@ class Phase(BaseConfig):
 class TinyModel(BaseConfig):
     """A Qwen2 architecture with random weights, a tokenizer of its own, and its pretraining phases."""
 
+    kind: Literal["causal", "token_classification"] = content(
+        "causal",
+        describe="causal: it responds; token_classification: it says of each token whether it is kept "
+        "(two labels, random weights: for trying the stage `compress`).",
+    )
     hidden_size: int = content(96, describe="Width.", ge=8)
     layers: int = content(3, describe="Decoder layers.", ge=1)
     heads: int = content(4, describe="Attention heads.", ge=1)
@@ -73,6 +78,10 @@ class TinyModel(BaseConfig):
             )
         if self.heads % (self.kv_heads or self.heads):
             raise ValueError(f"kv_heads {self.kv_heads} does not divide heads {self.heads}")
+        if self.kind != "causal" and self.phases:
+            raise ValueError(
+                "phases pretrain a causal model\nLeave them out: a tiny classifier stays random."
+            )
         return self
 
 
