@@ -38,7 +38,7 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
                 "Count the inputs from 0.",
             )
     quiet_libraries()
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(config.tokenizer)
     if config.kind == "token_classification":
         tokenizer.cls_token, tokenizer.sep_token = USER, END  # an encoder's tokenizer has them
     model = build_model(config, len(tokenizer), tokenizer, seed=job.seed)
@@ -49,13 +49,17 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
     return facts
 
 
-def build_tokenizer() -> Any:
-    """Qwen2's tokenizer without merges: bytes, and as added tokens the generators' phrases and 10 to 99."""
+def build_tokenizer(kind: str = "words") -> Any:
+    """Qwen2's tokenizer without merges: bytes, and as added tokens the generators' phrases and 10 to 99.
+
+    Kind `questions` has the fixed lines of the judges' questions besides.
+    """
     from tokenizers import AddedToken, pre_tokenizers
     from transformers import Qwen2Tokenizer
 
     from pipeline.generators.arithmetic import STEM
     from pipeline.generators.chains import PHRASES
+    from pipeline.generators.judge_questions import phrases
 
     specials = [PAD, END, SYSTEM, USER, ASSISTANT]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -69,6 +73,7 @@ def build_tokenizer() -> Any:
         clean_up_tokenization_spaces=False,
     )
     words = [word for word in (*PHRASES, STEM) if len(word) > 1] + [str(number) for number in range(10, 100)]
+    words += phrases() if kind == "questions" else ()
     tokenizer.add_tokens([AddedToken(word, normalized=False, special=False) for word in words])
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

@@ -11,6 +11,7 @@ Guaranteed: no intermediate result is negative unless `negatives`; both styles o
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -67,13 +68,15 @@ def generate(params: Params, rows: int, seed: int) -> Iterator[Row]:
     """Yield rows with id, problem, answer and solution; the style changes the solutions only."""
     space = f"{params.min_steps} to {params.max_steps} steps on one-digit numbers"
     yield from draw_unique(
-        lambda rng: _draw_row(params, rng), rows=rows, seed=seed, split=params.split, space=space
+        lambda rng: draw_row(params, rng), rows=rows, seed=seed, split=params.split, space=space
     )
 
 
-def _draw_row(params: Params, rng: random.Random) -> Row:
+def draw_row(params: Params, rng: random.Random) -> Row:
+    """One problem with its solution."""
     start, steps = draw_sum(params, rng)
-    problem, answer = write_problem(start, steps)
+    problem = write_problem(start, steps)
+    answer = str(follow(start, steps)[-1])
     write = write_short if params.style == "short" else write_long
     return {
         "id": f"chains-{digest(problem)}",
@@ -83,14 +86,8 @@ def _draw_row(params: Params, rng: random.Random) -> Row:
     }
 
 
-def write_problem(start: int, steps: list[tuple[str, int]]) -> tuple[str, str]:
-    """(problem, answer) of a sum."""
-    expression = str(start) + "".join(f"{operator}{number}" for operator, number in steps)
-    return f"What is {expression}?", str(_results(start, steps)[-1])
-
-
 def draw_sum(params: Params, rng: random.Random) -> tuple[int, list[tuple[str, int]]]:
-    """(first number, [(operator, number), …]) of a problem."""
+    """The first number of a problem, and its operations."""
     value = start = rng.randint(1, 9)
     steps = []
     for _ in range(rng.randint(params.min_steps, params.max_steps)):
@@ -102,15 +99,35 @@ def draw_sum(params: Params, rng: random.Random) -> tuple[int, list[tuple[str, i
     return start, steps
 
 
-def _results(start: int, steps: list[tuple[str, int]]) -> list[int]:
+def write_problem(start: int, steps: list[tuple[str, int]]) -> str:
+    """The question."""
+    return f"What is {start}{''.join(f'{operator}{number}' for operator, number in steps)}?"
+
+
+def read_problem(problem: str) -> tuple[int, list[tuple[str, int]]]:
+    """The first number and the operations of a question that `write_problem` wrote."""
+    start, *steps = re.findall(r"[+-]?\d+", problem)
+    return int(start), [(step[0], int(step[1:])) for step in steps]
+
+
+def solve(problem: str, style: str, *, checks: bool = True, rechecks: int = 1) -> str:
+    """The solution of a question in one style."""
+    params = Params(style=style, check_steps=checks, rechecks=rechecks)
+    write = write_short if style == "short" else write_long
+    return write(params, *read_problem(problem))
+
+
+def follow(start: int, steps: list[tuple[str, int]]) -> list[int]:
+    """The first number, then the result of every operation."""
     values = [start]
     for operator, number in steps:
         values.append(values[-1] + number if operator == "+" else values[-1] - number)
     return values
 
 
-def _write_steps(start: int, steps: list[tuple[str, int]], *, checked: bool) -> str:
-    values = _results(start, steps)
+def write_steps(start: int, steps: list[tuple[str, int]], *, checked: bool) -> str:
+    """One line per operation, turned round to check it where `checked`."""
+    values = follow(start, steps)
     lines = []
     for (operator, number), before, after in zip(steps, values, values[1:], strict=False):
         line = f"{before}{operator}{number}={after}"
@@ -123,14 +140,14 @@ def _write_steps(start: int, steps: list[tuple[str, int]], *, checked: bool) -> 
 
 def write_short(params: Params, start: int, steps: list[tuple[str, int]]) -> str:
     """A solution that computes each step once."""
-    answer = _results(start, steps)[-1]
-    return f"{_write_steps(start, steps, checked=False)}The answer is \\boxed{{{answer}}}"
+    answer = follow(start, steps)[-1]
+    return f"{write_steps(start, steps, checked=False)}The answer is \\boxed{{{answer}}}"
 
 
 def write_long(params: Params, start: int, steps: list[tuple[str, int]], trace: int = 0) -> str:
     """A self-checking solution; each `trace` of a problem has a number of second looks of its own."""
-    answer = _results(start, steps)[-1]
-    text = "Let me think step by step.\n" + _write_steps(start, steps, checked=params.check_steps)
+    answer = follow(start, steps)[-1]
+    text = "Let me think step by step.\n" + write_steps(start, steps, checked=params.check_steps)
     # Drawn from the problem, not from the stream of problems: the style must not change which problems come.
     luck = random.Random(f"rechecks:{start}{steps}" + (f":{trace}" if trace else ""))
     most = params.rechecks if params.max_rechecks is None else params.max_rechecks
@@ -140,7 +157,7 @@ def write_long(params: Params, start: int, steps: list[tuple[str, int]], trace: 
             if turn % 2 == 0
             else "Hmm, let me go over the steps once more."
         )
-        text += f"{doubt}\n{_write_steps(start, steps, checked=params.check_steps)}"
+        text += f"{doubt}\n{write_steps(start, steps, checked=params.check_steps)}"
     text += f"Both ways agree on {answer}.\n"
     last = f"The answer is \\boxed{{{answer}}}"
     return f"<think>\n{text}</think>\n{last}" if params.think else text + last

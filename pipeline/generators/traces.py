@@ -48,7 +48,7 @@ def generate(params: Params, rows: int, seed: int) -> Iterator[dict[str, Any]]:
 
 def _draw_row(params: Params, rng: random.Random) -> dict[str, Any]:
     start, steps = chains.draw_sum(params, rng)
-    problem, answer = chains.write_problem(start, steps)
+    problem, answer = chains.write_problem(start, steps), str(chains.follow(start, steps)[-1])
     luck = random.Random(f"traces:{problem}")
     row: dict[str, Any] = {"id": f"traces-{digest(problem)}", "problem": problem, "answer": answer}
     traces = [

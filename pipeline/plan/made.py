@@ -44,7 +44,7 @@ def referenced(entry: DataSpec) -> tuple[list[str], list[str]]:
         data += [words.get(_ROWS_WORD.get(kind, "problems")), words.get("match_budget_of")]
         policies += [words.get("policy"), words.get("compressor")]
     for raw in entry.filters:
-        name, given = (raw, None) if isinstance(raw, str) else next(iter(raw.items()), ("", None))
+        _name, given = (raw, None) if isinstance(raw, str) else next(iter(raw.items()), ("", None))
         if isinstance(given, Mapping):
             policies.append(given.get("policy"))
             data += [other for other in given.get("against", ()) if isinstance(other, str)]

@@ -22,6 +22,9 @@ from pipeline.report.quantities import Curve, Fact
 from pipeline.report.request import Request, Run
 from pipeline.stats import EmptySideError, Panel, Side
 
+PROBLEMS = "problems_"
+"""How the counts of problems begin: a model's rows may be several per problem."""
+
 
 def missing_runs(curve: Curve, request: Request, store: Store) -> list[str]:
     """The runs of a curve that are not done, in words."""
@@ -78,18 +81,22 @@ def _read_series(run: Run, curve: Curve, store: Store) -> Mapping[int, float]:
 
 
 def make_fact_side(fact: Fact, store: Store) -> Side:
-    """A share of rows from a record's facts, as ones and zeros."""
+    """A share of rows (or of problems) from a record's facts, as ones and zeros."""
     count, total = read_count(fact, store)
     values = np.concatenate([np.ones(count), np.zeros(total - count)])[None]
     rows = tuple(f"{i:09}" for i in range(total))
     panel = Panel(f"data {fact.key} {fact.fact}", rows, values)
-    return Side((panel,), (0,), trained=False, bounded=True, scope=f"rows like those of {fact.name}")
+    what = "problems" if fact.fact.startswith(PROBLEMS) else "rows"
+    return Side((panel,), (0,), trained=False, bounded=True, scope=f"{what} like those of {fact.name}")
 
 
 def read_count(fact: Fact, store: Store) -> tuple[int, int]:
-    """(count, rows in) of a fact; reasons of dropped rows are summed over the filters of one artifact."""
+    """(count, rows in) of a fact; reasons of dropped rows are summed over the filters of one artifact.
+
+    Problems are a share of the problems in: several responses to one problem are one problem covered.
+    """
     facts = store.find(fact.key).facts
-    total = facts.get("rows_in")
+    total = facts.get("problems_in" if fact.fact.startswith(PROBLEMS) else "rows_in")
     total = sum(total) if isinstance(total, list) else total
     count = facts.get(fact.fact)
     if fact.fact.startswith("dropped."):
