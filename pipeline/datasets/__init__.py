@@ -39,6 +39,11 @@ class FieldMap(Config):
     id: Column | None = content("id?", describe="Column of unique ids; else made from the problem's text.")
     problem: Column = content("problem", describe="Column of the problem's text.")
     body: Column | None = content(None, describe="Column put before the problem as a sentence (SVAMP).")
+    template: str | None = content(
+        None,
+        describe="Text of the problem made from {columns} instead; a part in [[ ]] is left out where one of "
+        "its columns is empty; lists are joined by commas (TabMWP).",
+    )
     answer: Column | None = content(
         "answer", describe="Column that the gold answer is read from; null where there is none."
     )

@@ -18,6 +18,8 @@ from pipeline.errors import InputError, suggest
 from pipeline.grading import find_box
 
 OURS = ("id", "problem", "answer", "solution")
+_COLUMN = re.compile(r"\{([\w.]+)\}")
+_OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 _BARE_BOX = re.compile(r"\\boxed\s+([^\s${}\\]+)")
 
 
@@ -48,8 +50,9 @@ def needed_columns(
         return list(schema)
     roles: list[tuple[Column | None, str]] = [
         (fields.id, "id"),
-        (fields.problem, "problem"),
+        (None if fields.template else fields.problem, "problem"),
         (fields.body, "body"),
+        *((column, "problem's template") for column in _COLUMN.findall(fields.template or "")),
         (fields.answer, "answer"),
         (fields.solution, "solution"),
         *((c, "extra column") for c in fields.extra),
@@ -170,6 +173,9 @@ def _id(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
 
 
 def _problem(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
+    if fields.template is not None:
+        text = _fill(fields.template, frame, source).str.strip_chars()
+        return pl.when(text != "").then(text).alias("problem")
     name = find_column(fields.problem, frame.schema, "problem", source)
     text = _text(name or "problem", frame, source).str.strip_chars()
     body_name = find_column(fields.body, frame.schema, "body", source)
@@ -180,6 +186,32 @@ def _problem(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
             pl.when(body == "").then(text).when(ended).then(body + " " + text).otherwise(body + ". " + text)
         )
     return pl.when(text != "").then(text).alias("problem")
+
+
+def _fill(template: str, frame: pl.DataFrame, source: str) -> pl.Expr:
+    """A template with its columns; null where a column outside [[ ]] is null."""
+    parts = []
+    for i, part in enumerate(_OPTIONAL.split(template)):  # odd parts stand in [[ ]]
+        pieces = _COLUMN.split(part)
+        names = [find_column(name, frame.schema, "problem's template", source) for name in pieces[1::2]]
+        texts = [_joined(name, frame, source) for name in names]
+        woven = [
+            text for pair in zip(map(pl.lit, pieces[::2]), [*texts, pl.lit("")], strict=True) for text in pair
+        ]
+        text = pl.concat_str(woven)
+        if i % 2:
+            is_empty = pl.any_horizontal(pl.lit(False), *(t.fill_null("") == "" for t in texts))
+            text = pl.when(is_empty).then(pl.lit("")).otherwise(text)
+        parts.append(text)
+    return pl.concat_str(parts)
+
+
+def _joined(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
+    """A column as text; the elements of a list joined by commas."""
+    expression, dtype = _expression(name, frame)
+    if isinstance(dtype, pl.List):
+        return expression.cast(pl.List(pl.String)).list.join(", ")
+    return _text(name, frame, source)
 
 
 def _gold(frame: pl.DataFrame, answer: str | None, fields: FieldMap, source: str) -> pl.Expr:
@@ -242,7 +274,8 @@ def _solution(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
 
 def _extras(frame: pl.DataFrame, fields: FieldMap, answer: str | None, source: str) -> list[pl.Expr]:
     if fields.extra is None:
-        read = {answer, find_column(fields.problem, frame.schema, "problem", source)}
+        problem = None if fields.template else find_column(fields.problem, frame.schema, "problem", source)
+        read = {answer, problem}
         return [pl.col(c) for c in frame.columns if c not in OURS and c != ROW and c not in read]
     found = [find_column(column, frame.schema, "extra column", source) for column in fields.extra]
     kept: dict[str, str] = {}

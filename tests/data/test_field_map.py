@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from pipeline import benchmarks
 from pipeline.datasets import FieldMap, RowCondition
 from pipeline.engines.row_fields import last_boxed, map_batch
 from pipeline.engines.rows import Dropped
@@ -74,6 +75,36 @@ def test_body_is_joined_as_a_sentence():
     ]
     mapped = map_rows(rows, problem="Question", body="Body", answer=None)
     assert mapped["problem"].to_list() == ["He has 2. How many?", "Two. Q?", "R?"]
+
+
+def test_a_template_weaves_columns_and_leaves_out_parts_whose_column_is_empty():
+    rows = [
+        {"title": "Shoes", "table": "a | 1", "question": "How many?", "choices": None, "answer": "1"},
+        {"title": "", "table": "b | 2", "question": "Which?", "choices": ["a", "b"], "answer": "b"},
+    ]
+    template = 'Table [[on "{title}" ]]here:\n{table}\n{question}[[ Of: {choices}]]'
+    mapped = map_rows(rows, template=template, extra=())
+    assert mapped["problem"].to_list() == [
+        'Table on "Shoes" here:\na | 1\nHow many?',
+        "Table here:\nb | 2\nWhich? Of: a, b",
+    ]
+    with pytest.raises(InputError, match=r"there is no field 'tabel' .*problem's template"):
+        map_rows(rows, template="{tabel} {question}")
+    rows[1]["question"] = None
+    with pytest.raises(InputError, match="row 2 has no problem"):
+        map_rows(rows, template=template)
+
+
+def test_tables_become_problems_as_the_harness_writes_them():
+    row = {
+        "table_title": "Coin collections", "table": "Name | Coins\nBraden | 76", "question": "How many?",
+        "choices": None, "answer": "76", "solution": "Look.", "ques_type": "free_text", "unit": "coins",
+    }  # fmt: skip
+    fields = benchmarks.get("tabmwp").fields.model_dump()
+    mapped = map_rows([row, row | {"choices": ["yes", "no"], "answer": "yes"}], **fields)
+    head = 'Read the following table regarding "Coin collections" and answer a question:\nName | Coins\nBraden | 76\nHow many?'
+    assert mapped["problem"].to_list() == [head, f"{head} Please select from the following options: yes, no"]
+    assert mapped["answer"].to_list() == ["76", "yes"] and "unit" not in mapped.columns
 
 
 def test_renamed_field_is_refused_with_the_nearest_one():

@@ -14,6 +14,11 @@ SHAPE = {"hidden_size": 32, "layers": 2, "heads": 4, "intermediate_size": 64, "m
 @pytest.fixture(scope="session")
 def guesser(tmp_path_factory) -> Path:
     """The folder of a policy artifact, trained for a second on random digits."""
+    return make_guesser(tmp_path_factory)
+
+
+def make_guesser(tmp_path_factory, **shape: int) -> Path:
+    """Train a guesser whose shape differs from the usual one."""
     from pipeline.job import Job
     from pipeline.stages import base
 
@@ -23,7 +28,7 @@ def guesser(tmp_path_factory) -> Path:
     data = tmp_path_factory.mktemp("digits")
     pl.DataFrame({"problem": problems, "solution": digits}).write_parquet(data / "rows.parquet")
     phase = base.Phase(data=(0,), epochs=4, batch_size=32, learning_rate=1e-2, schedule="constant")
-    config = base.Config(tiny=base.TinyModel(**SHAPE, phases=(phase,)))
+    config = base.Config(tiny=base.TinyModel(**SHAPE | shape, phases=(phase,)))
     folder = tmp_path_factory.mktemp("guesser")
     base.run(Job("guesser", "base", config, 0, {"data": (data,)}, folder))
     return folder

@@ -9,10 +9,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.engines.dialogues import hold_dialogues
 from pipeline.engines.sampling import COLUMNS, row_seed, sample_family
 from pipeline.errors import InputError
 from pipeline.job import Job
+from pipeline.stages.dialogue import DialogueConfig
 from pipeline.stages.sample import SampleConfig
+from pipeline.stages.solve import SolveConfig
+from tests.engines.conftest import make_guesser
 from tests.vllm import PYTHON, environment, needs_vllm
 
 pytestmark = pytest.mark.xdist_group("vllm")
@@ -123,6 +127,78 @@ def test_greedy_responses_equal_those_of_transformers(sampled, policy, tmp_path)
     job = Job("x", "sample", config, 9, {"policy": (policy,), "problems": (sampled[0],)}, tmp_path)
     sample_family(job)
     assert pl.read_parquet(tmp_path / "completions.parquet").equals(left)
+
+
+MAKING = """
+import json, sys
+from pathlib import Path
+from pipeline import stages
+from pipeline.job import Job
+
+def main():
+    for told in json.loads(sys.argv[1]):
+        stage = stages.load(told["stage"])
+        config = stage.Config.model_validate_json(json.dumps(told["config"]))
+        inputs = {role: (Path(path),) for role, path in told["inputs"].items()}
+        facts = stage.run(Job("made", told["stage"], config, 5, inputs, Path(told["folder"])))
+        print("FACTS", json.dumps(facts))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@needs_vllm
+def test_rejection_rounds_and_dialogues_run_on_vllm_as_on_transformers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    guesser = make_guesser(tmp_path_factory, heads=1)  # vLLM's kernels want heads of 32 and more
+    names = [f"p{i}" for i in range(8)]
+    problems = [f"What is {i}+{i}?" for i in range(8)]
+    rows = pl.DataFrame({"id": names, "problem": problems, "answer": [str(i % 10) for i in range(8)]})
+    rows.write_parquet(folder / "rows.parquet")
+    inputs = {"policy": str(guesser), "rows": str(folder)}
+    protocol = {"max_new_tokens": 6, "precision": "fp32", "engine": "vllm"}
+    said = {"assess": "Right?", "revise": "Again!", "summarise": "In short?"}
+    configs = {
+        "solve": SolveConfig(**protocol, temperature=1.0, top_p=1.0, rounds=(1, 24)),
+        "dialogue": DialogueConfig(**protocol, temperature=0.0, top_p=1.0, samples=1, **said),
+    }
+    told = [
+        {
+            "stage": stage,
+            "config": json.loads(config.model_dump_json()),
+            "inputs": inputs,
+            "folder": str(folder / stage),
+        }
+        for stage, config in configs.items()
+    ]
+    for stage in configs:
+        (folder / stage).mkdir()
+    (folder / "program.py").write_text(MAKING)
+    run = subprocess.run(
+        [PYTHON, folder / "program.py", json.dumps(told)], cwd=folder, capture_output=True, text=True, timeout=300,
+        env=environment(),
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    facts = [
+        json.loads(line.removeprefix("FACTS "))
+        for line in run.stdout.splitlines()
+        if line.startswith("FACTS")
+    ]
+    draws = pl.read_parquet(folder / "solve" / "completions.parquet")
+    assert 0 < facts[0]["solved"] == draws.filter("correct")["problem_id"].n_unique()
+    tried = set(draws.filter(pl.col("round") == 2)["problem_id"])
+    assert tried == set(names) - set(draws.filter((pl.col("round") == 1) & pl.col("correct"))["problem_id"])
+    assert facts[0]["version_vllm"] and facts[1]["version_vllm"]
+
+    config = configs["dialogue"].model_copy(update={"engine": "transformers"})
+    (folder / "transformers").mkdir()
+    given = {role: (Path(path),) for role, path in inputs.items()}
+    hold_dialogues(Job("made", "dialogue", config, 5, given, folder / "transformers"))
+    ours, theirs = (
+        pl.read_parquet(folder / name / "dialogues.parquet") for name in ("dialogue", "transformers")
+    )
+    assert ours.height == 8 and ours.equals(theirs)
 
 
 def test_an_interpreter_without_vllm_is_refused_with_the_remedy(policy, tmp_path):
