@@ -193,6 +193,9 @@ class DataLowering:
                 steps.policies.setdefault(counter, (*path, "policy"))
             settled, keys = self._step(name, filter_name, params, path, at)
             is_fine = is_fine and settled is not None and keys is not None
+            if keys and steps.against:  # each compares with its own: one artifact has one set to compare with
+                kept, steps = self._flush(name, entry, kept, steps, at), _Steps()
+                is_fine, kept = is_fine and kept is not None, kept or rows
             steps.against += keys or []
             if settled is not None:
                 settled = self._pin_tokenizer(settled, (*path, "tokenizer"), steps.folders)

@@ -222,3 +222,12 @@ def test_any_crossing_is_an_acyclic_graph_of_known_size(
     for key, artifact in plan.artifacts.items():
         assert set(artifact.input_keys) <= seen
         seen.add(key)
+
+
+def test_two_decontaminations_of_one_entry_compare_with_their_own_sets_only(tmp_path: Path) -> None:
+    filters = "[deduplicate, {decontaminate: [heldout]}, {max_chars: 2_000}, {decontaminate: {against: [short], n: 5}}]"
+    plan = compile_text(BASIC.replace("filters: [deduplicate]", f"filters: {filters}"), tmp_path)
+    filtered = [dict(artifact.inputs) for artifact in plan.artifacts.values() if artifact.stage == "filter"]
+    measured = [dict(artifact.inputs) for artifact in plan.artifacts.values() if artifact.stage == "sample"]
+    first, second = (inputs["against"] for inputs in filtered)
+    assert first == measured[0]["problems"] and len(second) == 1 and second != first
