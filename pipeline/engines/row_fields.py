@@ -13,33 +13,15 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from pipeline.datasets import Column, FieldMap, RowCondition
+from pipeline.engines.row_columns import find_column, read_column, read_joined, read_text
 from pipeline.engines.rows import ROW, Dropped
-from pipeline.errors import InputError, suggest
+from pipeline.errors import InputError
 from pipeline.grading import find_box
 
 OURS = ("id", "problem", "answer", "solution")
 _COLUMN = re.compile(r"\{([\w.]+)\}")
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 _BARE_BOX = re.compile(r"\\boxed\s+([^\s${}\\]+)")
-
-
-def find_column(column: Column | None, schema: pl.Schema, role: str, source: str) -> str | None:
-    """The column of the source that a map names; None where it names none or an optional one is missing."""
-    if column is None:
-        return None
-    wanted = (column,) if isinstance(column, str) else column
-    for name in wanted:
-        bare = name.removesuffix("?")
-        if _dtype(bare, schema) is not None:
-            return bare
-    if any(name.endswith("?") for name in wanted):
-        return None
-    tried = " or ".join(repr(name) for name in wanted)
-    fields = [name for name in schema if name != ROW]
-    near = suggest(wanted[0].removesuffix("?"), fields)
-    exist = "" if near.startswith("Known") else f" Fields here: {', '.join(fields)}."
-    none = " A set without gold answers says so: {fields: {answer: null}}." if role == "answer" else ""
-    raise InputError(f"{source}: there is no field {tried} (wanted as {role})", f"{near}{exist}{none}")
 
 
 def needed_columns(
@@ -104,55 +86,14 @@ def _row_names(frame: pl.DataFrame) -> list[str]:
     return [f"row {row}" for row in frame[ROW].to_list()]
 
 
-def _dtype(name: str, schema: pl.Schema) -> pl.DataType | None:
-    """The type of a column or of a field of a struct column; None where there is none."""
-    if name in schema:
-        return schema[name]
-    outer, *inner = name.split(".")
-    dtype: pl.DataType | None = schema.get(outer)
-    for part in inner:
-        fields = dtype.fields if isinstance(dtype, pl.Struct) else []
-        dtype = next((f.dtype for f in fields if f.name == part), None)
-    return dtype if inner else None
-
-
-def _expression(name: str, frame: pl.DataFrame) -> tuple[pl.Expr, pl.DataType]:
-    """A column, or a field of a struct column, with its type."""
-    dtype = _dtype(name, frame.schema)
-    if dtype is None:
-        raise InputError(f"there is no field {name!r}", suggest(name, frame.columns))
-    if name in frame.schema:
-        return pl.col(name), dtype
-    outer, *inner = name.split(".")
-    expression = pl.col(outer)
-    for part in inner:
-        expression = expression.struct.field(part)
-    return expression, dtype
-
-
-def _text(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
-    """A column as text; whole floats lose their .0; lists and structs are refused."""
-    expression, dtype = _expression(name, frame)
-    if isinstance(dtype, (pl.List, pl.Struct, pl.Array)):
-        holds = "records" if isinstance(dtype, pl.Struct) else "lists"
-        raise InputError(
-            f"{source}: field {name!r} holds {holds}, not text",
-            "Name a field of text, or read the first element of a list with {gold: first_of_list}.",
-        )
-    if dtype.is_float():
-        whole = expression.cast(pl.Int64, strict=False)
-        return pl.when(expression == whole).then(whole.cast(pl.String)).otherwise(expression.cast(pl.String))
-    return expression.cast(pl.String)
-
-
 def _meets(condition: RowCondition, frame: pl.DataFrame, source: str) -> pl.Expr:
     name = find_column(condition.column, frame.schema, "row filter", source)
     if name is None:
         raise InputError(f"{source}: there is no field {condition.column!r} to filter by")
     if condition.contains is not None:
-        return _text(name, frame, source).str.contains(condition.contains, literal=True).fill_null(False)
+        return read_text(name, frame, source).str.contains(condition.contains, literal=True).fill_null(False)
     wanted = condition.equals
-    expression, dtype = _expression(name, frame)
+    expression, dtype = read_column(name, frame)
     if dtype == pl.String and not isinstance(wanted, str):
         raise InputError(
             f"{source}: field {name!r} holds text, compared with {wanted!r}", f"Write '{wanted}'."
@@ -164,12 +105,12 @@ def _id(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
     name = find_column(fields.id, frame.schema, "id", source)
     if name is None:
         return pl.lit(None, dtype=pl.String).alias("id")
-    blank = frame.filter(_text(name, frame, source).is_null())
+    blank = frame.filter(read_text(name, frame, source).is_null())
     if len(blank):
         raise InputError(
             f"{source}: {_row_names(blank)[0]} has no {name!r}", "Fill it, or use {fields: {id: null}}."
         )
-    return _text(name, frame, source).alias("id")
+    return read_text(name, frame, source).alias("id")
 
 
 def _problem(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
@@ -177,10 +118,10 @@ def _problem(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
         text = _fill(fields.template, frame, source).str.strip_chars()
         return pl.when(text != "").then(text).alias("problem")
     name = find_column(fields.problem, frame.schema, "problem", source)
-    text = _text(name or "problem", frame, source).str.strip_chars()
+    text = read_text(name or "problem", frame, source).str.strip_chars()
     body_name = find_column(fields.body, frame.schema, "body", source)
     if body_name is not None:
-        body = _text(body_name, frame, source).str.strip_chars().fill_null("")
+        body = read_text(body_name, frame, source).str.strip_chars().fill_null("")
         ended = body.str.contains(r"[.!?:;,]$")
         text = (
             pl.when(body == "").then(text).when(ended).then(body + " " + text).otherwise(body + ". " + text)
@@ -194,7 +135,7 @@ def _fill(template: str, frame: pl.DataFrame, source: str) -> pl.Expr:
     for i, part in enumerate(_OPTIONAL.split(template)):  # odd parts stand in [[ ]]
         pieces = _COLUMN.split(part)
         names = [find_column(name, frame.schema, "problem's template", source) for name in pieces[1::2]]
-        texts = [_joined(name, frame, source) for name in names]
+        texts = [read_joined(name, frame, source) for name in names]
         woven = [
             text for pair in zip(map(pl.lit, pieces[::2]), [*texts, pl.lit("")], strict=True) for text in pair
         ]
@@ -206,14 +147,6 @@ def _fill(template: str, frame: pl.DataFrame, source: str) -> pl.Expr:
     return pl.concat_str(parts)
 
 
-def _joined(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
-    """A column as text; the elements of a list joined by commas."""
-    expression, dtype = _expression(name, frame)
-    if isinstance(dtype, pl.List):
-        return expression.cast(pl.List(pl.String)).list.join(", ")
-    return _text(name, frame, source)
-
-
 def _gold(frame: pl.DataFrame, answer: str | None, fields: FieldMap, source: str) -> pl.Expr:
     """The gold answer as text, null where there is none; raises for what is no number where one is due."""
     if answer is None:
@@ -221,7 +154,7 @@ def _gold(frame: pl.DataFrame, answer: str | None, fields: FieldMap, source: str
     if fields.gold == "first_of_list":
         text = _first_of_list(answer, frame, source)
     else:
-        text = _text(answer, frame, source)
+        text = read_text(answer, frame, source)
     if fields.gold == "after_hashes":
         parts = text.str.split("####")
         text = pl.when(parts.list.len() > 1).then(parts.list.last().str.replace_all(",", "", literal=True))
@@ -238,10 +171,10 @@ def _gold(frame: pl.DataFrame, answer: str | None, fields: FieldMap, source: str
 
 
 def _first_of_list(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
-    expression, dtype = _expression(name, frame)
+    expression, dtype = read_column(name, frame)
     if isinstance(dtype, pl.List):
         return expression.list.first().cast(pl.String)
-    return _text(name, frame, source)
+    return read_text(name, frame, source)
 
 
 def _number(text: pl.Expr, frame: pl.DataFrame, kind: str, source: str) -> pl.Expr:
@@ -269,7 +202,7 @@ def _solution(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
     name = find_column(fields.solution, frame.schema, "solution", source)
     if name is None:
         return pl.lit(None, dtype=pl.String).alias("solution")
-    return _text(name, frame, source).alias("solution")
+    return read_text(name, frame, source).alias("solution")
 
 
 def _extras(frame: pl.DataFrame, fields: FieldMap, answer: str | None, source: str) -> list[pl.Expr]:
@@ -281,7 +214,7 @@ def _extras(frame: pl.DataFrame, fields: FieldMap, answer: str | None, source: s
     kept: dict[str, str] = {}
     for column in filter(None, found):
         kept.setdefault(column.split(".")[-1], column)  # of `level` and `extra_info.level` the first is read
-    return [_expression(column, frame)[0].alias(name) for name, column in kept.items()]
+    return [read_column(column, frame)[0].alias(name) for name, column in kept.items()]
 
 
 def _move_gold(mapped: pl.DataFrame) -> pl.DataFrame:
