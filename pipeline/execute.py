@@ -9,7 +9,6 @@ preempted stage can save; if this process is killed, the child is killed with it
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime
 import json
 import os
@@ -27,6 +26,7 @@ from typing import Any
 import psutil
 
 from pipeline.errors import StageError, StudyError
+from pipeline.parents import end_with_parent
 from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.record import find_damage, is_done, write_record, writer_lock
 from pipeline.warm import HEAVY, WarmChild, start_job
@@ -38,8 +38,6 @@ LAUNCHED = ("sft", "rl")
 LAUNCH_FILE = "accelerate.json"
 LAUNCHER_READS = ("ACCELERATE_", "DEEPSPEED_", "DS_", "FSDP_")
 """Variables that would change how a training is spread; a recipe says all of it."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -201,7 +199,7 @@ class _Launcher(subprocess.Popen):
 def _begin_child() -> None:
     """In the child, before it becomes the stage: end with us; a stage that minds SIGUSR1 says so itself."""
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
 
 
 def _tee(child: subprocess.Popen[bytes] | WarmChild, copy: Any) -> int:

@@ -6,13 +6,10 @@ the stage and leaves `facts.json` beside the job file, or `failure.json` with on
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import importlib.metadata
 import json
 import os
-import platform
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -21,6 +18,7 @@ from typing import Any
 from pipeline import stages
 from pipeline.errors import StageError, StudyError
 from pipeline.job import Job
+from pipeline.parents import end_with_parent
 from pipeline.record import write_atomically
 
 PACKAGES = (
@@ -29,15 +27,13 @@ PACKAGES = (
 )  # fmt: skip
 """Packages whose versions go into a record where they are installed."""
 
-_PR_SET_PDEATHSIG = 1
-
 NO_SPACE = "No space left on device"
 
 
 def main(job_file: Path) -> int:
     """Run one job; returns the exit code."""
     if is_launched := "LOCAL_RANK" in os.environ:
-        _end_with_launcher()
+        end_with_parent(os.getppid())  # orphans would go on writing into the folder of the next attempt
     described = json.loads(job_file.read_text())
     try:
         facts = _run(described)
@@ -67,15 +63,6 @@ def main(job_file: Path) -> int:
         sys.stderr.flush()
         os._exit(0)
     return 0
-
-
-def _end_with_launcher() -> None:
-    """Die with the launcher: orphans would go on writing into the folder of the next attempt."""
-    launcher = os.getppid()
-    if platform.system() == "Linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != launcher:
-            os._exit(1)
 
 
 def _wait_for_all() -> None:

@@ -15,7 +15,7 @@ over the columns so far and those that its `judge` returned besides id and reaso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,13 +84,36 @@ def judge_by(rows: pl.LazyFrame, reason: pl.Expr) -> pl.DataFrame:
 
 def judge_batches(rows: pl.LazyFrame, columns: Iterable[str], judge: Any, batch_rows: int) -> pl.DataFrame:
     """Ids and reasons from `judge(batch) -> list of reasons`, called on batches of the named columns."""
+    return judge_in_processes(rows, columns, lambda: judge, (), batch_rows, processes=1)
+
+
+def judge_in_processes(
+    rows: pl.LazyFrame,
+    columns: Iterable[str],
+    make: Any,
+    arguments: tuple[Any, ...],
+    batch_rows: int,
+    processes: int,
+) -> pl.DataFrame:
+    """The same with `make(*arguments)` for judge, made anew in each of several processes (a function of a module)."""
     import polars as pl
 
-    parts = [pl.DataFrame(schema={"id": pl.String, "reason": pl.String})]
-    for batch in rows.select("id", *columns).collect_batches(chunk_size=batch_rows, engine="streaming"):
-        for part in batch.iter_slices(batch_rows):
-            parts.append(pl.DataFrame({"id": part["id"], "reason": pl.Series(judge(part), dtype=pl.String)}))
-    return pl.concat(parts)
+    from pipeline.filters._pool import map_in_processes
+
+    ids = [pl.Series("id", dtype=pl.String)]
+
+    def read() -> Iterator[pl.DataFrame]:
+        for batch in rows.select("id", *columns).collect_batches(chunk_size=batch_rows, engine="streaming"):
+            for part in batch.iter_slices(batch_rows):
+                ids.append(part["id"])
+                yield part
+
+    reasons = [
+        pl.Series("reason", found, dtype=pl.String)
+        for found in map_in_processes(make, arguments, read(), processes)
+    ]
+    empty = pl.Series("reason", dtype=pl.String)
+    return pl.DataFrame({"id": pl.concat(ids), "reason": pl.concat([empty, *reasons])})
 
 
 def need_columns(rows: pl.LazyFrame, columns: Iterable[str], name: str) -> pl.Schema:

@@ -20,6 +20,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from pipeline.filters._token_counts import CUT, TokenCounts, is_byte_level
@@ -38,6 +39,13 @@ class _Text:
     start: int = 0
     bytes_left: int = sys.maxsize
     is_whole: bool = True
+
+
+def from_text(description: str) -> Any:
+    """What TokenLimit needs of a fast tokenizer, from its own description: any process can make it."""
+    from tokenizers import Tokenizer
+
+    return SimpleNamespace(backend_tokenizer=Tokenizer.from_str(description))
 
 
 class TokenLimit:

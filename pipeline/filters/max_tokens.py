@@ -9,11 +9,12 @@ the digest of its content, wherever it lies. Refused: a hub name without a commi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, RefusedError
-from pipeline.filters import FilterContext, judge_batches, need_text
+from pipeline.filters import FilterContext, judge_in_processes, need_text
 from pipeline.fingerprint import Config, content
 
 if TYPE_CHECKING:
@@ -45,9 +46,20 @@ class Params(Config):
 def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.DataFrame:
     """Drop longer texts and rows without one."""
     need_text(rows, params.column, "max_tokens")
-    from pipeline.filters._token_limit import TokenLimit
+    tokenizer = _load(params, context)
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    made_of = (None, tokenizer) if fast is None else (fast.to_str(), None)
+    processes = 1 if fast is None else context.processes
+    return judge_in_processes(
+        rows, (params.column,), make_judge, (params, *made_of), context.batch_rows, processes
+    )
 
-    limit = TokenLimit(_load(params, context), params.tokens, context.processes)
+
+def make_judge(params: Params, fast: str | None, slow: Any) -> Callable[[pl.DataFrame], list[str | None]]:
+    """The judge of batches, from the text of a fast tokenizer or from a slow one."""
+    from pipeline.filters._token_limit import TokenLimit, from_text
+
+    limit = TokenLimit(from_text(fast) if fast is not None else slow, params.tokens)
     over, none = f"over {params.tokens} tokens", f"no {params.column}"
 
     def reasons(batch: pl.DataFrame) -> list[str | None]:
@@ -58,7 +70,7 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
             for text, is_over in zip(texts, exceeded, strict=True)
         ]
 
-    return judge_batches(rows, (params.column,), reasons, context.batch_rows)
+    return reasons
 
 
 def _load(params: Params, context: FilterContext) -> Any:

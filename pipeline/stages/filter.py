@@ -44,7 +44,7 @@ class FilterConfig(BaseConfig):
         {}, describe="Where the folders lie that filters name by the digest of their content."
     )
     batch_rows: int = placement(1024, describe="Rows that a filter in Python holds at once.", ge=1)
-    processes: int = placement(1, describe="Processes of filters that grade answers.", ge=1)
+    processes: int = placement(1, describe="Processes of filters that grade answers or count tokens.", ge=1)
 
 
 Config = FilterConfig

@@ -211,6 +211,14 @@ def test_max_tokens_counts_with_the_named_tokenizer_or_the_policys(run_filters, 
     assert facts["filters"][0]["dropped"] == {"over 3 tokens": 20, "no solution": 20}
 
 
+def test_max_tokens_counted_in_several_processes_keeps_the_same_rows(run_filters, tokenizer):
+    frame = rows_of(solution=["a b a", "a b a b", None, "b"] * 20)
+    step = {"max_tokens": {"tokens": 3, "tokenizer": str(tokenizer / "model")}}
+    one, facts = run_filters(frame, step, batch_rows=7)
+    several, same = run_filters(frame, step, batch_rows=7, processes=2)
+    assert one.equals(several) and facts == same and len(one) == 40
+
+
 def test_max_tokens_without_a_tokenizer_is_refused(run_filters, tmp_path):
     with pytest.raises(InputError, match="there is no tokenizer to count with"):
         run_filters(rows_of(solution=["a"]), {"max_tokens": 3})

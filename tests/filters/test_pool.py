@@ -1,0 +1,48 @@
+"""Batches judged in several processes: the order, what is in memory at once, what a kill says."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.errors import StageError
+from pipeline.filters._pool import WAITING_PER_PROCESS, map_in_processes
+
+
+def make_adder(more: int) -> Callable[[int], tuple[int, int]]:
+    return lambda number: (number + more, os.getpid())
+
+
+def make_dying() -> Callable[[int], None]:
+    return lambda number: os.kill(os.getpid(), signal.SIGKILL) if number == 3 else None
+
+
+def test_results_come_in_order_from_other_processes_and_batches_are_read_as_needed() -> None:
+    read: list[int] = []
+
+    def batches():
+        for number in range(40):
+            read.append(number)
+            yield number
+
+    found = []
+    for result, process in map_in_processes(make_adder, (100,), batches(), 2):
+        found.append((result, process))
+        assert len(read) - len(found) <= 2 * WAITING_PER_PROCESS
+    assert [result for result, _ in found] == list(range(100, 140))
+    assert os.getpid() not in {process for _, process in found}
+
+
+@pytest.mark.parametrize(("batches", "processes"), [([1], 4), ([1, 2, 3], 1), ([], 4)])
+def test_few_batches_or_one_process_need_no_other(batches, processes) -> None:
+    found = list(map_in_processes(make_adder, (0,), batches, processes))
+    assert found == [(number, os.getpid()) for number in batches]
+
+
+def test_a_killed_process_is_one_clear_message() -> None:
+    with pytest.raises(StageError, match="process that judged rows was killed") as caught:
+        list(map_in_processes(make_dying, (), range(20), 2))
+    assert "memory" in caught.value.remedy
