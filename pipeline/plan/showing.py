@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,8 @@ class _Compiler:
         self._check_factors(spec, path)
         check_selector(self.study, spec.where, (*path, "where"), self.problems)
         self._check_families(spec, path)
+        if spec.baseline is not None:
+            self._is_cell(spec.baseline, (*path, "baseline"), "a baseline")
         if len(self.problems) > before or None in y:
             return None
         if any(str(metric).startswith("training.") for metric in y) and spec.x != STEP:
@@ -97,6 +99,9 @@ class _Compiler:
             panels=spec.panels,
             measures=measures,
             where={factor: chosen_levels(levels) for factor, levels in spec.where.items()},
+            baseline=None
+            if spec.baseline is None
+            else {factor: chosen_levels(level)[0] for factor, level in spec.baseline.items()},
             places=self._places(spec, path) if spec.log_x else (),
             published=spec.published,
             bands=spec.band if isinstance(spec.band, dict) else {"": spec.band} if spec.band else {},
@@ -211,31 +216,56 @@ class _Compiler:
     def table(self, name: str, spec: TableSpec) -> TableRequest | None:
         path = ("tables", name)
         before = len(self.problems)
+        known = (*self.study.factors, STEP)
         for i, factor in enumerate(spec.rows):
-            if factor not in self.study.factors:
-                self.problems.add(
-                    (*path, "rows", i), f"factor {factor!r} is unknown", suggest(factor, self.study.factors)
-                )
+            if factor not in known:
+                self.problems.add((*path, "rows", i), f"factor {factor!r} is unknown", suggest(factor, known))
         columns = [self._column(text, (*path, "columns", i)) for i, text in enumerate(spec.columns)]
-        check_selector(self.study, spec.where, (*path, "where"), self.problems, steps=True)
+        self._check_checkpoints(spec.where, (*path, "where"))
+        for i, selector in enumerate(spec.cells):
+            self._check_checkpoints(selector, (*path, "cells", i))
         if len(self.problems) > before or None in columns:
             return None
-        step = spec.where.get(STEP)
-        cells = self.cells.match(spec.where)
-        found = {tuple(cell.level(f) for f in spec.rows) for cell in cells if (cell, step) in self.steps}
-        if len(found) < sum((cell, step) in self.steps for cell in cells) or not found:
-            what = "has no cell" if not found else "has rows that are several cells"
-            self.problems.add(path, f"table {name!r} {what}", "Change rows or where.", key=True)
+        cells = [{**spec.where, **selector} for selector in spec.cells or ({},)]
+        self._check_rows(name, spec, cells)
         return TableRequest(
             name=name,
             title=spec.title or name.replace("_", " "),
             caption=spec.caption,
             rows=spec.rows,
             columns=tuple(columns),
-            where={f: chosen_levels(v) for f, v in spec.where.items() if f != STEP},
-            step=step if isinstance(step, int) else None,
+            cells=tuple(
+                ({f: chosen_levels(v) for f, v in selector.items() if f != STEP}, _steps_in(selector))
+                for selector in cells
+            ),
             published=spec.published,
         )
+
+    def _check_checkpoints(self, selector: Mapping[str, Any], path: PathTuple) -> None:
+        """Note unknown factors, levels and steps that are none."""
+        check_selector(self.study, selector, path, self.problems, steps=True)
+        if not all(type(step) is int for step in _steps_in(selector)):
+            what = f"step: {selector[STEP]!r} is no checkpoint"
+            self.problems.add((*path, STEP), what, "Write a step, or a list of steps.")
+
+    def _check_rows(self, name: str, spec: TableSpec, cells: Sequence[Mapping[str, Any]]) -> None:
+        """Note a selector without a cell, and a row that several cells would share."""
+        rows: set[tuple[str | int | None, ...]] = set()
+        for i, selector in enumerate(cells):
+            path = ("tables", name, "cells", i) if spec.cells else ("tables", name)
+            steps = _steps_in(selector) or (None,)
+            found = [
+                tuple(step if f == STEP else cell.level(f) for f in spec.rows)
+                for cell in self.cells.match(selector)
+                for step in steps
+                if (cell, step) in self.steps
+            ]
+            if not found or len({*rows, *found}) < len(rows) + len(found):
+                what = "has rows that are several cells" if found else "has no cell"
+                remedy = "Change rows, cells or where."
+                self.problems.add(path, f"table {name!r} {what}", remedy, key=not spec.cells)
+                return
+            rows |= set(found)
 
     def _column(self, text: str, path: PathTuple) -> tuple[str, str] | None:
         """`MEASURE METRIC`, `A+B METRIC` or a METRIC alone → (measures joined or "", metric)."""
@@ -266,7 +296,7 @@ class _Compiler:
                 if column is not None and value is not None:
                     yield self._number(spec, cell if is_ours else {}, words, column, value, is_ours=is_ours)
 
-    def _is_cell(self, cell: Mapping[str, Any], path: PathTuple) -> bool:
+    def _is_cell(self, cell: Mapping[str, Any], path: PathTuple, what: str = "a published number") -> bool:
         """Whether exactly one cell (at its step) answers to a selector; else a problem."""
         before = len(self.problems)
         check_selector(self.study, cell, path, self.problems, steps=True)
@@ -281,15 +311,14 @@ class _Compiler:
             differ = next(f for f in self.study.factors if len({c.level(f) for c in found}) > 1)
             self.problems.add(
                 path,
-                f"{len(found)} cells answer to a published number ({shown})",
+                f"{len(found)} cells answer to {what} ({shown})",
                 f"Name its level of {differ!r}.",
             )
         else:
-            self.problems.add(
-                path,
-                f"no cell answers to a published number ({shown})",
-                "Add the cell to `cells`, or give the row a label alone: it is another work's then.",
-            )
+            remedy = "Add the cell to `cells`"
+            if "published" in what:
+                remedy += ", or give the row a label alone: it is another work's then"
+            self.problems.add(path, f"no cell answers to {what} ({shown})", f"{remedy}.")
         return False
 
     def _number(
@@ -315,6 +344,12 @@ class _Compiler:
             step=step if isinstance(step, int) else None,
             is_ours=is_ours,
         )
+
+
+def _steps_in(selector: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The checkpoints that a selector names."""
+    step = selector.get(STEP)
+    return step if isinstance(step, tuple) else () if step is None else (step,)
 
 
 def _is_training(y: Any) -> bool:

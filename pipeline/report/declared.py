@@ -103,6 +103,8 @@ class _Drawing:
             self._marks(p, m) for p in self._panel_names() for m in self.metrics
         ):
             legend.append(LegendEntry("the paper's number", "diamond"))
+        if self.figure.baseline is not None:
+            legend.append(LegendEntry(" · ".join(self.figure.baseline.values()), "neutral", 1))
         if self.figure.bands:
             legend.append(LegendEntry("shaded: declared range", "ink"))
         caption = f"{self.figure.caption} Bars are 95 % intervals.".strip()
@@ -219,11 +221,21 @@ class _Drawing:
                 lines.append(Line("", colour, (point,), is_marks=True))
         return lines
 
+    def _references(self, panel: str) -> tuple[tuple[float, str], ...]:
+        """The baseline's values and words: one per metric, in the panel's level where it is a cell's."""
+        if self.figure.baseline is None:
+            return ()
+        where = {factor: (level,) for factor, level in self.figure.baseline.items()}
+        groups = pick_groups(where, self.summaries.final_groups())
+        found = (self.summaries.get(g, self._measure(panel), m) for g in groups for m in self.metrics)
+        return tuple((s.estimate.value, describe_summary(s)) for s in found if s is not None)
+
     def _draw_panel(self, panel: str, lines: Sequence[Line]) -> Markup:
         metric = self.metrics[0]
         band = self.figure.bands.get(panel) or self.figure.bands.get("")
+        references = self._references(panel)
         low, high = find_range(
-            lines,
+            [*lines, Line("", "", tuple(Point(0, y) for y, _ in references))],
             floor=None if metric.unit == "number" else 0.0,
             ceiling=1.0 if metric.unit == "share" else None,
         )
@@ -239,7 +251,7 @@ class _Drawing:
             else self.figure.x
         )
         frame = PanelFrame(
-            panel or metric.label, metric.label, words_of(metric), names, label, (low, high),
+            panel or metric.label, metric.label, words_of(metric), names, label, (low, high), references,
             x_places=places, band=band, is_bars=self.figure.kind == "bars",
         )  # fmt: skip
         return draw_panel(frame, lines)
@@ -251,14 +263,15 @@ def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTabl
     columns = [
         (measure or summaries.measures_and_mean[0], by_name[metric]) for measure, metric in table.columns
     ]
-    groups = (
-        summaries.final_groups()
-        if table.step is None
-        else [g for g in summaries.groups if g[1] == table.step]
-    )
+    groups = [
+        group
+        for where, steps in table.cells
+        for group in pick_groups(where, summaries.groups if steps else summaries.final_groups())
+        if not steps or group[1] in steps
+    ]
     rows = []
-    for group in pick_groups(table.where, groups):
-        levels = tuple(dict(group[0])[f] for f in table.rows)
+    for group in groups:
+        levels = tuple(_level(group, f) for f in table.rows)
         numbers = [_find_number(summaries, group, measure, metric.name) for measure, metric in columns]
         cells = tuple(
             _compare(summaries.get(group, measure, metric), number if table.published else None, metric)
@@ -269,6 +282,13 @@ def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTabl
         rows += _other_rows(table, summaries, columns)
     heads = tuple((measure, metric.label) for measure, metric in columns)
     return DeclaredTable(table.title, table.caption, table.rows, heads, tuple(rows))
+
+
+def _level(group: Group, factor: str) -> str:
+    """What a row says of a factor, or of the checkpoint (a dash where the end of the chain is meant)."""
+    if factor == STEP:
+        return "–" if group[1] is None else f"{group[1]:,}"
+    return dict(group[0])[factor]
 
 
 def _find_number(summaries: Summaries, group: Group, measure: str, metric: str) -> Published | None:
