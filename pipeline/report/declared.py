@@ -269,9 +269,10 @@ def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTabl
         for group in pick_groups(where, summaries.groups if steps else summaries.final_groups())
         if not steps or group[1] in steps
     ]
+    trained = {tuple(run.cell.items()) for run in summaries.request.runs}
     rows = []
     for group in groups:
-        levels = tuple(_level(group, f) for f in table.rows)
+        levels = tuple(_level(group, f, is_trained=group[0] in trained) for f in table.rows)
         numbers = [_find_number(summaries, group, measure, metric.name) for measure, metric in columns]
         cells = tuple(
             _compare(summaries.get(group, measure, metric), number if table.published else None, metric)
@@ -284,10 +285,10 @@ def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTabl
     return DeclaredTable(table.title, table.caption, table.rows, heads, tuple(rows))
 
 
-def _level(group: Group, factor: str) -> str:
-    """What a row says of a factor, or of the checkpoint (a dash where the end of the chain is meant)."""
+def _level(group: Group, factor: str, *, is_trained: bool) -> str:
+    """What a row says of a factor, or of the checkpoint."""
     if factor == STEP:
-        return "–" if group[1] is None else f"{group[1]:,}"
+        return f"{group[1]:,}" if group[1] is not None else "end" if is_trained else "–"
     return dict(group[0])[factor]
 
 
@@ -316,14 +317,19 @@ def _compare(ours: Summary | None, theirs: Published | None, metric: Metric) -> 
 def _other_rows(
     table: TableRequest, summaries: Summaries, columns: Sequence[tuple[str, Metric]]
 ) -> list[tuple[tuple[str, ...], tuple[DeclaredCell, ...]]]:
-    """Rows of other works that the paper's table lists, without ours."""
-    works: dict[str, dict[tuple[str, str], Published]] = {}
+    """Rows of other works, without ours: of each source all of whose columns the table has."""
+    works: dict[tuple[str, str], dict[tuple[str, str], Published]] = {}
+    printed: dict[str, set[tuple[str, str]]] = {}
     for number in summaries.request.published:
         if not number.is_ours:
-            theirs = number.measure or summaries.measures_and_mean[0]
-            works.setdefault(number.label, {})[theirs, number.metric] = number
+            column = (number.measure or summaries.measures_and_mean[0], number.metric)
+            works.setdefault((number.source, number.label), {})[column] = number
+            printed.setdefault(number.source, set()).add(column)
+    shown = {(measure, metric.name) for measure, metric in columns}
     rows = []
-    for label, numbers in works.items():
+    for (source, label), numbers in works.items():
+        if not printed[source] <= shown:
+            continue
         cells = tuple(
             _compare(None, numbers.get((measure, metric.name)), metric) for measure, metric in columns
         )
