@@ -263,12 +263,13 @@ def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTabl
     columns = [
         (measure or summaries.measures_and_mean[0], by_name[metric]) for measure, metric in table.columns
     ]
-    groups = [
+    wanted = {
         group
         for where, steps in table.cells
         for group in pick_groups(where, summaries.groups if steps else summaries.final_groups())
         if not steps or group[1] in steps
-    ]
+    }
+    groups = [group for group in summaries.groups if group in wanted]
     trained = {tuple(run.cell.items()) for run in summaries.request.runs}
     rows = []
     for group in groups:
