@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipeline.errors import suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.lower import Lowered
 from pipeline.plan.metrics import Metrics
+from pipeline.plan.tabulating import compile_table
 from pipeline.report.request import FigureRequest, Published, TableRequest
 from pipeline.spec.figures import FigureSpec, PublishedSpec, TableSpec
 from pipeline.spec.levels import Problems
@@ -214,58 +215,9 @@ class _Compiler:
         return tuple(sizes.get(name, lowest - 1) - lowest for name in self.study.factors[spec.x].levels)
 
     def table(self, name: str, spec: TableSpec) -> TableRequest | None:
-        path = ("tables", name)
-        before = len(self.problems)
-        known = (*self.study.factors, STEP)
-        for i, factor in enumerate(spec.rows):
-            if factor not in known:
-                self.problems.add((*path, "rows", i), f"factor {factor!r} is unknown", suggest(factor, known))
-        columns = [self._column(text, (*path, "columns", i)) for i, text in enumerate(spec.columns)]
-        self._check_checkpoints(spec.where, (*path, "where"))
-        for i, selector in enumerate(spec.cells):
-            self._check_checkpoints(selector, (*path, "cells", i))
-        if len(self.problems) > before or None in columns:
-            return None
-        cells = [{**spec.where, **selector} for selector in spec.cells or ({},)]
-        self._check_rows(name, spec, cells)
-        return TableRequest(
-            name=name,
-            title=spec.title or name.replace("_", " "),
-            caption=spec.caption,
-            rows=spec.rows,
-            columns=tuple(columns),
-            cells=tuple(
-                ({f: chosen_levels(v) for f, v in selector.items() if f != STEP}, _steps_in(selector))
-                for selector in cells
-            ),
-            published=spec.published,
-        )
-
-    def _check_checkpoints(self, selector: Mapping[str, Any], path: PathTuple) -> None:
-        """Note unknown factors, levels and steps that are none."""
-        check_selector(self.study, selector, path, self.problems, steps=True)
-        if not all(type(step) is int for step in _steps_in(selector)):
-            what = f"step: {selector[STEP]!r} is no checkpoint"
-            self.problems.add((*path, STEP), what, "Write a step, or a list of steps.")
-
-    def _check_rows(self, name: str, spec: TableSpec, cells: Sequence[Mapping[str, Any]]) -> None:
-        """Note a selector without a cell, and a row that several cells would share."""
-        rows: set[tuple[str | int | None, ...]] = set()
-        for i, selector in enumerate(cells):
-            path = ("tables", name, "cells", i) if spec.cells else ("tables", name)
-            steps = _steps_in(selector) or (None,)
-            found = [
-                tuple(step if f == STEP else cell.level(f) for f in spec.rows)
-                for cell in self.cells.match(selector)
-                for step in steps
-                if (cell, step) in self.steps
-            ]
-            if not found or len({*rows, *found}) < len(rows) + len(found):
-                what = "has rows that are several cells" if found else "has no cell"
-                remedy = "Change rows, cells or where."
-                self.problems.add(path, f"table {name!r} {what}", remedy, key=not spec.cells)
-                return
-            rows |= set(found)
+        path = ("tables", name, "columns")
+        columns = [self._column(text, (*path, i)) for i, text in enumerate(spec.columns)]
+        return compile_table(name, spec, columns, self.study, self.problems, self.cells, self.steps)
 
     def _column(self, text: str, path: PathTuple) -> tuple[str, str] | None:
         """`MEASURE METRIC`, `A+B METRIC` or a METRIC alone → (measures joined or "", metric)."""
@@ -344,12 +296,6 @@ class _Compiler:
             step=step if isinstance(step, int) else None,
             is_ours=is_ours,
         )
-
-
-def _steps_in(selector: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The checkpoints that a selector names."""
-    step = selector.get(STEP)
-    return step if isinstance(step, tuple) else () if step is None else (step,)
 
 
 def _is_training(y: Any) -> bool:
