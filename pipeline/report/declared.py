@@ -1,45 +1,22 @@
-"""The figures and tables that a study declares, drawn from its summaries; what is not measured is left out."""
+"""The figures that a study declares, drawn from its summaries; what is not measured is left out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from pipeline.report.artifacts import Store
+from pipeline.report.declared_tables import Group, find_number, pick_groups
 from pipeline.report.figures import describe_summary, match_published, words_of
 from pipeline.report.lines import COLOURS, Encoding, Figure, LegendEntry
 from pipeline.report.metrics import Metric, format_value
-from pipeline.report.request import FigureRequest, Published, TableRequest
-from pipeline.report.summaries import JOINED, Summaries, Summary
+from pipeline.report.request import FigureRequest
+from pipeline.report.summaries import JOINED, Summaries
 from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, find_range
 from pipeline.report.training import draw_declared_curves
 
-Group = tuple[tuple[tuple[str, str], ...], int | None]
 STEP, MEASURE, FAMILY = "step", "measure", "family"
-
-
-@dataclass(frozen=True)
-class DeclaredCell:
-    """One cell of a declared table, in words: ours with its interval, the paper's number, ours minus theirs."""
-
-    ours: str = "–"
-    interval: str = ""
-    theirs: str = ""
-    difference: str = ""
-    is_inside: bool = True
-
-
-@dataclass(frozen=True)
-class DeclaredTable:
-    """A declared table in words; rows are (levels, cells), other works' after ours."""
-
-    title: str
-    caption: str
-    factors: tuple[str, ...]
-    columns: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[tuple[str, ...], tuple[DeclaredCell, ...]], ...]
 
 
 def draw_declared(figure: FigureRequest, summaries: Summaries, store: Store) -> Figure:
@@ -47,11 +24,6 @@ def draw_declared(figure: FigureRequest, summaries: Summaries, store: Store) -> 
     if figure.y[0].startswith("training."):
         return draw_declared_curves(figure, summaries.request, store)
     return _Drawing(figure, summaries).draw()
-
-
-def pick_groups(where: Mapping[str, Sequence[str]], groups: Sequence[Group]) -> list[Group]:
-    """The cells that a figure or table is about."""
-    return [g for g in groups if all(dict(g[0]).get(f) in levels for f, levels in where.items())]
 
 
 class _Drawing:
@@ -210,7 +182,7 @@ class _Drawing:
             return []
         lines, measure = [], self._measure(panel)
         for group in self._in_panel(panel):
-            x, y = (_find_number(self.summaries, group, measure, m.name) for m in (self.x_metric, metric))
+            x, y = (find_number(self.summaries, group, measure, m.name) for m in (self.x_metric, metric))
             if x is not None and y is not None:
                 shown = f"{format_value(y.value, metric.unit)} at {format_value(x.value, self.x_metric.unit)}"
                 point = Point(x.value, y.value, words=f"{y.label}: {shown} ({y.source})")
@@ -255,85 +227,3 @@ class _Drawing:
             x_places=places, band=band, is_bars=self.figure.kind == "bars",
         )  # fmt: skip
         return draw_panel(frame, lines)
-
-
-def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTable:
-    """A declared table: a row per cell, ours and the paper's in each column; then other works' rows."""
-    by_name = {metric.name: metric for metric in summaries.metrics}
-    columns = [
-        (measure or summaries.measures_and_mean[0], by_name[metric]) for measure, metric in table.columns
-    ]
-    wanted = {
-        group
-        for where, steps in table.cells
-        for group in pick_groups(where, summaries.groups if steps else summaries.final_groups())
-        if not steps or group[1] in steps
-    }
-    groups = [group for group in summaries.groups if group in wanted]
-    trained = {tuple(run.cell.items()) for run in summaries.request.runs}
-    rows = []
-    for group in groups:
-        levels = tuple(_level(group, f, is_trained=group[0] in trained) for f in table.rows)
-        numbers = [_find_number(summaries, group, measure, metric.name) for measure, metric in columns]
-        cells = tuple(
-            _compare(summaries.get(group, measure, metric), number if table.published else None, metric)
-            for (measure, metric), number in zip(columns, numbers, strict=True)
-        )
-        rows.append((levels, cells))
-    if table.published:
-        rows += _other_rows(table, summaries, columns)
-    heads = tuple((measure, metric.label) for measure, metric in columns)
-    return DeclaredTable(table.title, table.caption, table.rows, heads, tuple(rows))
-
-
-def _level(group: Group, factor: str, *, is_trained: bool) -> str:
-    """What a row says of a factor, or of the checkpoint."""
-    if factor == STEP:
-        return f"{group[1]:,}" if group[1] is not None else "end" if is_trained else "–"
-    return dict(group[0])[factor]
-
-
-def _find_number(summaries: Summaries, group: Group, measure: str, metric: str) -> Published | None:
-    for number in summaries.request.published:
-        theirs = number.measure or summaries.measures_and_mean[0]
-        if number.metric == metric and theirs == measure and match_published(number, summaries) == [group]:
-            return number
-    return None
-
-
-def _compare(ours: Summary | None, theirs: Published | None, metric: Metric) -> DeclaredCell:
-    unit = metric.unit
-    paper = "" if theirs is None else format_value(theirs.value, unit)
-    if ours is None:
-        return DeclaredCell(theirs=paper)
-    low, high = ours.interval
-    interval = f"{format_value(low, unit)} – {format_value(high, unit)}".replace(" %", "")
-    if theirs is None:
-        return DeclaredCell(format_value(ours.estimate.value, unit), interval)
-    difference = format_value(ours.estimate.value - theirs.value, unit, signed=True)
-    is_inside = low <= theirs.value <= high
-    return DeclaredCell(format_value(ours.estimate.value, unit), interval, paper, difference, is_inside)
-
-
-def _other_rows(
-    table: TableRequest, summaries: Summaries, columns: Sequence[tuple[str, Metric]]
-) -> list[tuple[tuple[str, ...], tuple[DeclaredCell, ...]]]:
-    """Rows of other works, without ours: of each source all of whose columns the table has."""
-    works: dict[tuple[str, str], dict[tuple[str, str], Published]] = {}
-    printed: dict[str, set[tuple[str, str]]] = {}
-    for number in summaries.request.published:
-        if not number.is_ours:
-            column = (number.measure or summaries.measures_and_mean[0], number.metric)
-            works.setdefault((number.source, number.label), {})[column] = number
-            printed.setdefault(number.source, set()).add(column)
-    shown = {(measure, metric.name) for measure, metric in columns}
-    rows = []
-    for (source, label), numbers in works.items():
-        if not printed[source] <= shown:
-            continue
-        cells = tuple(
-            _compare(None, numbers.get((measure, metric.name)), metric) for measure, metric in columns
-        )
-        if any(cell.theirs for cell in cells):
-            rows.append(((label, *[""] * (len(table.rows) - 1)), cells))
-    return rows
