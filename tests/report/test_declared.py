@@ -133,7 +133,7 @@ def table_of(page: str, title: str) -> list[list[str]]:
 
 
 def test_a_table_of_checkpoints_has_their_numbers_beside_the_papers(built) -> None:
-    request, page = built
+    _, page = built
     rows = table_of(page.page.read_text(), "selected")
     assert [row[:2] for row in rows] == [["none", "–"], ["plain", "50"], ["plp_5", "50"], ["plp_5", "100"]]
     assert "paper 30.0 %" in rows[1][2] and "paper 76.5 %" in rows[0][2] and "paper" not in rows[2][2]
