@@ -130,3 +130,65 @@ def test_what_no_run_produces_is_refused_with_its_place(name: str, tmp_path: Pat
     text, wanted = WRONG[name]
     found = errors_of(tmp_path, text)
     assert wanted in found and re.search(r"study\.yaml:\d+:\d+: ", found), found
+
+
+def test_a_table_has_the_cells_that_it_names_at_their_checkpoints(tmp_path: Path) -> None:
+    block = next(b for b in EXAMPLES if "selected:" in b)
+    (selected,) = [t for t in compile_examples(tmp_path, block).request().tables if t.name == "selected"]
+    where = {"model": ("small",), "sft": ("none",)}
+    assert selected.cells == (
+        ({**where, "rl": ("none",)}, ()),
+        ({**where, "rl": ("plain",)}, (50,)),
+        ({**where, "rl": ("plp_5",)}, (50, 100)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("t: {rows: [rl], columns: [accuracy], cells: [{rl: plain, step: [50, 100]}], where: {model: small, sft: none}}", "several cells"),
+        ("t: {rows: [rl, step], columns: [accuracy], cells: [{rl: plain}, {rl: plain}], where: {model: small, sft: none}}", "several cells"),
+        ("t: {rows: [rl, step], columns: [accuracy], cells: [{rl: plain, step: 60}], where: {model: small, sft: none}}", "no cell"),
+        ("t: {rows: [rl], columns: [accuracy], cells: [{rl: plane}]}", "no level 'plane'"),
+        ("t: {rows: [rl], columns: [accuracy], where: {step: late}}", "no checkpoint"),
+        ("t: {rows: [lr], columns: [accuracy]}", "'lr' is unknown"),
+    ],
+)  # fmt: skip
+def test_tables_whose_rows_are_not_one_cell_each_are_errors(tmp_path: Path, text: str, message: str) -> None:
+    assert message in errors_of(tmp_path, f"tables:\n  {text}\n")
+
+
+def test_a_baseline_is_one_cell(tmp_path: Path) -> None:
+    figure = "figures:\n  f: {x: step, where: {model: small, sft: none, rl: plain}, baseline: {rl: none, sft: none}}\n"
+    assert "2 cells answer to a baseline" in errors_of(tmp_path, figure)
+
+
+def narrow(text: str) -> str:
+    """The study with a measure that is taken before RL and at one checkpoint alone."""
+    return STUDY.replace("hard: }", f"hard: {{only: {text}}}}}")
+
+
+def test_a_measure_is_taken_only_where_it_says(tmp_path: Path) -> None:
+    whole = compile_text(STUDY, tmp_path, "whole.yaml").studies[0].lowered.units
+    text = narrow("[{rl: none, sft: none}, {rl: plain, sft: none, step: 50}]")
+    units = compile_text(text, tmp_path).studies[0].lowered.units
+    assert [u for u in units if u.measure == "easy"] == [u for u in whole if u.measure == "easy"]
+    taken = {(u.cell["sft"], u.cell["rl"], u.step) for u in units if u.measure == "hard"}
+    assert taken == {("none", "none", None), ("none", "plain", 50)}
+
+
+@pytest.mark.parametrize(
+    ("only", "claim", "message"),
+    [
+        ("[{rl: none}]", "c: {of: {rl: plain, sft: none}, at_least: 0.1}", "'hard' is not taken at"),
+        ("[{rl: none}]", "c: {of: {rl: plain, sft: none}, at_least: 0.1, measure: hard}", "no run produces"),
+        ("[{lr: none}]", "c: {of: {rl: plain, sft: none}, at_least: 0.1, measure: easy}", "'lr' is unknown"),
+        ("none", "c: {of: {rl: plain, sft: none}, at_least: 0.1, measure: easy}", "list of selectors"),
+    ],
+)
+def test_claims_about_a_measure_where_it_is_not_taken_are_errors(
+    tmp_path: Path, only: str, claim: str, message: str
+) -> None:
+    with pytest.raises(SpecErrors) as caught:
+        compile_text(f"{narrow(only)}claims:\n  {claim}\n", tmp_path)
+    assert message in str(caught.value)

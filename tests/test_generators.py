@@ -23,7 +23,7 @@ def rows_of(module, rows, seed, **params):
 
 
 def test_every_generator_is_found_by_name():
-    assert generators.names() == ("arithmetic", "chains")
+    assert {"arithmetic", "chains", "judge_questions", "pools"} <= set(generators.names())
     assert generators.get("chains") is chains
 
 

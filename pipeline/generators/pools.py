@@ -1,9 +1,10 @@
 """A raw pool of questions: mostly whole ones, some garbled, some in several parts, some solutions without a box.
 
 The miniature of the pools that Open-RS curates (arXiv:2503.16219): what its filters drop is in there, in shares
-that are declared. Whole questions are those of `chains`; a garbled one is cut off or has lost its numbers; one in
-parts asks for two sums at once. Guaranteed: which of the three a question is follows from its text, so that a
-judge can tell; a row keeps the answer and solution that it would have had.
+that are declared (a little fewer garbled ones where they run out: cut short, many questions are the same). Whole
+questions are those of `chains`; a garbled one is cut off or has lost its numbers; one in parts asks for two sums at
+once. Guaranteed: which of the three a question is follows from its text, so that a judge can tell; a row keeps the
+answer and solution of its (first) whole question, and of a split are the text and every whole question in it.
 """
 
 from __future__ import annotations
@@ -46,15 +47,17 @@ def generate(params: Params, rows: int, seed: int) -> Iterator[Row]:
 
 def draw_labelled(params: Params, rng: random.Random) -> tuple[Row, str]:
     """A row, and the label that `clean_question` should give it."""
-    whole = draw_whole(params, rng)
     luck = rng.random()
-    label = "clean"
-    problem, solution = whole["problem"], whole["solution"]
-    if luck < params.noisy:
-        label, problem = "noisy", _garble(problem, rng)
-    elif luck < params.noisy + params.multi_part:
-        label = "multi_part"
-        problem = f"(a) {problem} (b) {draw_whole(params, rng)['problem']}"
+    label = (
+        "noisy" if luck < params.noisy
+        else "multi_part" if luck < params.noisy + params.multi_part
+        else "clean"
+    )  # fmt: skip
+    while True:
+        whole = draw_whole(params, rng)
+        problem, solution = _write(label, whole["problem"], params, rng), whole["solution"]
+        if params.split in ("all", split_of(problem)):
+            break
     if rng.random() < params.unboxed:
         solution = solution.replace("\\boxed{", "").replace("}", "")
     row = {
@@ -75,12 +78,18 @@ def draw_whole(params: Params, rng: random.Random) -> Row:
             return row
 
 
+def _write(label: str, problem: str, params: Params, rng: random.Random) -> str:
+    """A whole question as one of its label."""
+    if label == "noisy":
+        return _garble(problem, rng)
+    return f"(a) {problem} (b) {draw_whole(params, rng)['problem']}" if label == "multi_part" else problem
+
+
 def _garble(problem: str, rng: random.Random) -> str:
-    """The question cut off after an operator, or with gaps for its numbers."""
+    """The question cut off after an operator, or with gaps for its numbers, one at least."""
     if rng.random() < 0.5:
         ends = [at + 1 for at, char in enumerate(problem) if char in "+-"]
         return problem[: rng.choice(ends)]
-    return (
-        "".join("_" if char.isdigit() and rng.random() < 0.7 else char for char in problem.rstrip("?"))
-        + " ..."
-    )
+    digits = [at for at, char in enumerate(problem) if char.isdigit()]
+    lost = {rng.choice(digits), *(at for at in digits if rng.random() < 0.7)}
+    return "".join("_" if at in lost else char for at, char in enumerate(problem.rstrip("?"))) + " ..."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import stages
-from pipeline.design import Cell, expand_cells
+from pipeline.design import Cell, expand_cells, is_selected
 from pipeline.errors import Location
 from pipeline.fingerprint import Config
 from pipeline.plan.analyses import Analysis, add_measures, read_analyses
@@ -288,6 +288,8 @@ class _Lowering:
         where = self.graph.artifacts[policy].title.split(" · seed")[0] + (f" step {step}" if step else "")
         short = self.graph.slugs[policy][:40].rstrip("-._")
         for measure, recipe, rows in measures:
+            if recipe.only and not any(is_selected(cell, step, selector) for selector in recipe.only):
+                continue
             own_seed = 0 if recipe.config.temperature == 0 else seed
             title = f"{where} · {measure} · seed {own_seed}"
             name = f"{short}-{rows.label}-k{recipe.config.samples}"

@@ -161,6 +161,13 @@ class Quantities:
         ]
         if not found:
             return self._note_nothing(merged, path, self._remedy(steps))
+        if lacking := self._places_without(merged, wanted, measures):
+            self.problems.add(
+                path,
+                f"measure {lacking[0]!r} is not taken at {lacking[1]}",
+                "Name the measures that are, or widen its `only`.",
+            )
+            return None
         if without := self._measures_without(metric, found):
             what = f"metric {metric!r} is not measured on {', '.join(without)}"
             measured = [name for name in measures if name not in without]
@@ -172,6 +179,19 @@ class Quantities:
             self.problems.add(path, what, remedy)
             return None
         return Mean(metric=metric, units=tuple(found))
+
+    def _places_without(
+        self, merged: Mapping[str, Any], steps: Sequence[int | None], measures: Sequence[str]
+    ) -> tuple[str, str] | None:
+        """A measure and a cell where it is not taken though others are: their mean would say another thing."""
+        taken = self.lowered.cell_units
+        for cell in self._match(merged):
+            for step in steps:
+                if any((cell, step, name) in taken for name in self.study.measures):
+                    for name in measures:
+                        if (cell, step, name) not in taken:
+                            return name, cell.name + (f" step {step}" if step is not None else "")
+        return None
 
     def _measures_without(self, metric: str, found: Sequence[int]) -> list[str]:
         """The measures among some units that lack an analysis which a metric reads."""

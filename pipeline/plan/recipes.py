@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import stages
-from pipeline.design import Cell
+from pipeline.design import Cell, check_selector
 from pipeline.errors import StudyError, suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
@@ -36,6 +36,8 @@ class Recipe:
     checkpoints: tuple[int, ...] = ()
     phases: tuple[tuple[tuple[str, int | None], ...], ...] = ()
     """For a base model: per phase, the data names and rows that it trains on."""
+    only: tuple[Mapping[str, Any], ...] = ()
+    """For a measure: the cells (and checkpoints) where it is taken; everywhere when empty."""
 
 
 class Recipes:
@@ -221,9 +223,11 @@ class Recipes:
 
         words = {**values}
         benchmark, data = words.pop("benchmark", None), words.pop("data", None)
-        rows = words.pop("rows", None)
+        rows, only = words.pop("rows", None), words.pop("only", None)
         locate = settings.locator(self.problems.document)
         label = f"measure {name!r}"
+        if only is not None and not self._is_selectors(only, settings):
+            return None
         if benchmark is not None and data is not None:
             self._note(locate(("data",), True), f"{label} has both benchmark and data", "Keep one.")
             return None
@@ -255,11 +259,24 @@ class Recipes:
             settings,
             self.problems,
             label=label,
-            also_known=("benchmark", "data", "rows", "inherits"),
+            also_known=("benchmark", "data", "rows", "only", "inherits"),
         )
         if config is None:
             return None
-        return Recipe("sample", config, data if data is not None else f"benchmark:{benchmark}", rows)
+        chosen = data if data is not None else f"benchmark:{benchmark}"
+        return Recipe("sample", config, chosen, rows, only=only or ())
+
+    def _is_selectors(self, raw: Any, settings: Settings) -> bool:
+        """Whether `only` is a list of selectors of cells and checkpoints; what is wrong is noted."""
+        path = settings.origins["only"]
+        if not isinstance(raw, tuple) or not raw or not all(isinstance(item, Mapping) for item in raw):
+            self.problems.add(path, f"only is {raw!r}", "Write a list of selectors, [{rl: none}, …].")
+            return False
+        checked = [
+            check_selector(self.study, item, (*path, i), self.problems, steps=True)
+            for i, item in enumerate(raw)
+        ]
+        return all(checked)
 
     def _note(self, where: Any, what: str, remedy: str) -> None:
         from pipeline.errors import Problem

@@ -17,6 +17,7 @@ from pipeline.errors import suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.lower import Lowered
 from pipeline.plan.metrics import Metrics
+from pipeline.plan.tabulating import compile_table
 from pipeline.report.request import FigureRequest, Published, TableRequest
 from pipeline.spec.figures import FigureSpec, PublishedSpec, TableSpec
 from pipeline.spec.levels import Problems
@@ -77,6 +78,8 @@ class _Compiler:
         self._check_factors(spec, path)
         check_selector(self.study, spec.where, (*path, "where"), self.problems)
         self._check_families(spec, path)
+        if spec.baseline is not None:
+            self._is_cell(spec.baseline, (*path, "baseline"), "a baseline")
         if len(self.problems) > before or None in y:
             return None
         if any(str(metric).startswith("training.") for metric in y) and spec.x != STEP:
@@ -97,6 +100,9 @@ class _Compiler:
             panels=spec.panels,
             measures=measures,
             where={factor: chosen_levels(levels) for factor, levels in spec.where.items()},
+            baseline=None
+            if spec.baseline is None
+            else {factor: chosen_levels(level)[0] for factor, level in spec.baseline.items()},
             places=self._places(spec, path) if spec.log_x else (),
             published=spec.published,
             bands=spec.band if isinstance(spec.band, dict) else {"": spec.band} if spec.band else {},
@@ -209,33 +215,9 @@ class _Compiler:
         return tuple(sizes.get(name, lowest - 1) - lowest for name in self.study.factors[spec.x].levels)
 
     def table(self, name: str, spec: TableSpec) -> TableRequest | None:
-        path = ("tables", name)
-        before = len(self.problems)
-        for i, factor in enumerate(spec.rows):
-            if factor not in self.study.factors:
-                self.problems.add(
-                    (*path, "rows", i), f"factor {factor!r} is unknown", suggest(factor, self.study.factors)
-                )
-        columns = [self._column(text, (*path, "columns", i)) for i, text in enumerate(spec.columns)]
-        check_selector(self.study, spec.where, (*path, "where"), self.problems, steps=True)
-        if len(self.problems) > before or None in columns:
-            return None
-        step = spec.where.get(STEP)
-        cells = self.cells.match(spec.where)
-        found = {tuple(cell.level(f) for f in spec.rows) for cell in cells if (cell, step) in self.steps}
-        if len(found) < sum((cell, step) in self.steps for cell in cells) or not found:
-            what = "has no cell" if not found else "has rows that are several cells"
-            self.problems.add(path, f"table {name!r} {what}", "Change rows or where.", key=True)
-        return TableRequest(
-            name=name,
-            title=spec.title or name.replace("_", " "),
-            caption=spec.caption,
-            rows=spec.rows,
-            columns=tuple(columns),
-            where={f: chosen_levels(v) for f, v in spec.where.items() if f != STEP},
-            step=step if isinstance(step, int) else None,
-            published=spec.published,
-        )
+        path = ("tables", name, "columns")
+        columns = [self._column(text, (*path, i)) for i, text in enumerate(spec.columns)]
+        return compile_table(name, spec, columns, self.study, self.problems, self.cells, self.steps)
 
     def _column(self, text: str, path: PathTuple) -> tuple[str, str] | None:
         """`MEASURE METRIC`, `A+B METRIC` or a METRIC alone → (measures joined or "", metric)."""
@@ -266,7 +248,7 @@ class _Compiler:
                 if column is not None and value is not None:
                     yield self._number(spec, cell if is_ours else {}, words, column, value, is_ours=is_ours)
 
-    def _is_cell(self, cell: Mapping[str, Any], path: PathTuple) -> bool:
+    def _is_cell(self, cell: Mapping[str, Any], path: PathTuple, what: str = "a published number") -> bool:
         """Whether exactly one cell (at its step) answers to a selector; else a problem."""
         before = len(self.problems)
         check_selector(self.study, cell, path, self.problems, steps=True)
@@ -281,15 +263,14 @@ class _Compiler:
             differ = next(f for f in self.study.factors if len({c.level(f) for c in found}) > 1)
             self.problems.add(
                 path,
-                f"{len(found)} cells answer to a published number ({shown})",
+                f"{len(found)} cells answer to {what} ({shown})",
                 f"Name its level of {differ!r}.",
             )
         else:
-            self.problems.add(
-                path,
-                f"no cell answers to a published number ({shown})",
-                "Add the cell to `cells`, or give the row a label alone: it is another work's then.",
-            )
+            remedy = "Add the cell to `cells`"
+            if "published" in what:
+                remedy += ", or give the row a label alone: it is another work's then"
+            self.problems.add(path, f"no cell answers to {what} ({shown})", f"{remedy}.")
         return False
 
     def _number(

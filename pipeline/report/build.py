@@ -17,7 +17,8 @@ from markupsafe import Markup
 from pipeline.claims import ClaimVerdict, decide_claim
 from pipeline.report import account
 from pipeline.report.artifacts import Store
-from pipeline.report.declared import draw_declared, tabulate_declared
+from pipeline.report.declared import draw_declared
+from pipeline.report.declared_tables import tabulate_declared
 from pipeline.report.evidence import gather_claim
 from pipeline.report.figures import draw_checkpoint_figure, draw_level_figures
 from pipeline.report.forest import view_claim

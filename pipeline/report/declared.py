@@ -1,45 +1,22 @@
-"""The figures and tables that a study declares, drawn from its summaries; what is not measured is left out."""
+"""The figures that a study declares, drawn from its summaries; what is not measured is left out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from pipeline.report.artifacts import Store
+from pipeline.report.declared_tables import Group, find_number, pick_groups
 from pipeline.report.figures import describe_summary, match_published, words_of
 from pipeline.report.lines import COLOURS, Encoding, Figure, LegendEntry
 from pipeline.report.metrics import Metric, format_value
-from pipeline.report.request import FigureRequest, Published, TableRequest
-from pipeline.report.summaries import JOINED, Summaries, Summary
+from pipeline.report.request import FigureRequest
+from pipeline.report.summaries import JOINED, Summaries
 from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, find_range
 from pipeline.report.training import draw_declared_curves
 
-Group = tuple[tuple[tuple[str, str], ...], int | None]
 STEP, MEASURE, FAMILY = "step", "measure", "family"
-
-
-@dataclass(frozen=True)
-class DeclaredCell:
-    """One cell of a declared table, in words: ours with its interval, the paper's number, ours minus theirs."""
-
-    ours: str = "–"
-    interval: str = ""
-    theirs: str = ""
-    difference: str = ""
-    is_inside: bool = True
-
-
-@dataclass(frozen=True)
-class DeclaredTable:
-    """A declared table in words; rows are (levels, cells), other works' after ours."""
-
-    title: str
-    caption: str
-    factors: tuple[str, ...]
-    columns: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[tuple[str, ...], tuple[DeclaredCell, ...]], ...]
 
 
 def draw_declared(figure: FigureRequest, summaries: Summaries, store: Store) -> Figure:
@@ -47,11 +24,6 @@ def draw_declared(figure: FigureRequest, summaries: Summaries, store: Store) -> 
     if figure.y[0].startswith("training."):
         return draw_declared_curves(figure, summaries.request, store)
     return _Drawing(figure, summaries).draw()
-
-
-def pick_groups(where: Mapping[str, Sequence[str]], groups: Sequence[Group]) -> list[Group]:
-    """The cells that a figure or table is about."""
-    return [g for g in groups if all(dict(g[0]).get(f) in levels for f, levels in where.items())]
 
 
 class _Drawing:
@@ -103,6 +75,8 @@ class _Drawing:
             self._marks(p, m) for p in self._panel_names() for m in self.metrics
         ):
             legend.append(LegendEntry("the paper's number", "diamond"))
+        if self.figure.baseline is not None:
+            legend.append(LegendEntry(" · ".join(self.figure.baseline.values()), "neutral", 1))
         if self.figure.bands:
             legend.append(LegendEntry("shaded: declared range", "ink"))
         caption = f"{self.figure.caption} Bars are 95 % intervals.".strip()
@@ -208,7 +182,7 @@ class _Drawing:
             return []
         lines, measure = [], self._measure(panel)
         for group in self._in_panel(panel):
-            x, y = (_find_number(self.summaries, group, measure, m.name) for m in (self.x_metric, metric))
+            x, y = (find_number(self.summaries, group, measure, m.name) for m in (self.x_metric, metric))
             if x is not None and y is not None:
                 shown = f"{format_value(y.value, metric.unit)} at {format_value(x.value, self.x_metric.unit)}"
                 point = Point(x.value, y.value, words=f"{y.label}: {shown} ({y.source})")
@@ -219,11 +193,21 @@ class _Drawing:
                 lines.append(Line("", colour, (point,), is_marks=True))
         return lines
 
+    def _references(self, panel: str) -> tuple[tuple[float, str], ...]:
+        """The baseline's values and words: one per metric, in the panel's level where it is a cell's."""
+        if self.figure.baseline is None:
+            return ()
+        where = {factor: (level,) for factor, level in self.figure.baseline.items()}
+        groups = pick_groups(where, self.summaries.final_groups())
+        found = (self.summaries.get(g, self._measure(panel), m) for g in groups for m in self.metrics)
+        return tuple((s.estimate.value, describe_summary(s)) for s in found if s is not None)
+
     def _draw_panel(self, panel: str, lines: Sequence[Line]) -> Markup:
         metric = self.metrics[0]
         band = self.figure.bands.get(panel) or self.figure.bands.get("")
+        references = self._references(panel)
         low, high = find_range(
-            lines,
+            [*lines, Line("", "", tuple(Point(0, y) for y, _ in references))],
             floor=None if metric.unit == "number" else 0.0,
             ceiling=1.0 if metric.unit == "share" else None,
         )
@@ -239,74 +223,7 @@ class _Drawing:
             else self.figure.x
         )
         frame = PanelFrame(
-            panel or metric.label, metric.label, words_of(metric), names, label, (low, high),
+            panel or metric.label, metric.label, words_of(metric), names, label, (low, high), references,
             x_places=places, band=band, is_bars=self.figure.kind == "bars",
         )  # fmt: skip
         return draw_panel(frame, lines)
-
-
-def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTable:
-    """A declared table: a row per cell, ours and the paper's in each column; then other works' rows."""
-    by_name = {metric.name: metric for metric in summaries.metrics}
-    columns = [
-        (measure or summaries.measures_and_mean[0], by_name[metric]) for measure, metric in table.columns
-    ]
-    groups = (
-        summaries.final_groups()
-        if table.step is None
-        else [g for g in summaries.groups if g[1] == table.step]
-    )
-    rows = []
-    for group in pick_groups(table.where, groups):
-        levels = tuple(dict(group[0])[f] for f in table.rows)
-        numbers = [_find_number(summaries, group, measure, metric.name) for measure, metric in columns]
-        cells = tuple(
-            _compare(summaries.get(group, measure, metric), number if table.published else None, metric)
-            for (measure, metric), number in zip(columns, numbers, strict=True)
-        )
-        rows.append((levels, cells))
-    if table.published:
-        rows += _other_rows(table, summaries, columns)
-    heads = tuple((measure, metric.label) for measure, metric in columns)
-    return DeclaredTable(table.title, table.caption, table.rows, heads, tuple(rows))
-
-
-def _find_number(summaries: Summaries, group: Group, measure: str, metric: str) -> Published | None:
-    for number in summaries.request.published:
-        theirs = number.measure or summaries.measures_and_mean[0]
-        if number.metric == metric and theirs == measure and match_published(number, summaries) == [group]:
-            return number
-    return None
-
-
-def _compare(ours: Summary | None, theirs: Published | None, metric: Metric) -> DeclaredCell:
-    unit = metric.unit
-    paper = "" if theirs is None else format_value(theirs.value, unit)
-    if ours is None:
-        return DeclaredCell(theirs=paper)
-    low, high = ours.interval
-    interval = f"{format_value(low, unit)} – {format_value(high, unit)}".replace(" %", "")
-    if theirs is None:
-        return DeclaredCell(format_value(ours.estimate.value, unit), interval)
-    difference = format_value(ours.estimate.value - theirs.value, unit, signed=True)
-    is_inside = low <= theirs.value <= high
-    return DeclaredCell(format_value(ours.estimate.value, unit), interval, paper, difference, is_inside)
-
-
-def _other_rows(
-    table: TableRequest, summaries: Summaries, columns: Sequence[tuple[str, Metric]]
-) -> list[tuple[tuple[str, ...], tuple[DeclaredCell, ...]]]:
-    """Rows of other works that the paper's table lists, without ours."""
-    works: dict[str, dict[tuple[str, str], Published]] = {}
-    for number in summaries.request.published:
-        if not number.is_ours:
-            theirs = number.measure or summaries.measures_and_mean[0]
-            works.setdefault(number.label, {})[theirs, number.metric] = number
-    rows = []
-    for label, numbers in works.items():
-        cells = tuple(
-            _compare(None, numbers.get((measure, metric.name)), metric) for measure, metric in columns
-        )
-        if any(cell.theirs for cell in cells):
-            rows.append(((label, *[""] * (len(table.rows) - 1)), cells))
-    return rows

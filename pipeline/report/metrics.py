@@ -25,7 +25,7 @@ UnitKind = Literal["share", "tokens", "number", "efficiency", "levels"]
 BUILT_IN = ("accuracy", "tokens", "truncated", "token_efficiency")
 CURVES = {
     "reward": r"reward",
-    "accuracy_reward": r"(rewards?/)?accuracy(_reward)?(/mean)?",
+    "accuracy_reward": r"(rewards?/)?accuracy\w*(/mean)?",
     "tokens": r"(completions?/mean_length|completion_length|length)",
     "truncated": r"(completions?/clipped_ratio|truncated|clip_ratio)",
     "kl": r"kl",

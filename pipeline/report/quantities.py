@@ -45,7 +45,7 @@ class Curve(Strict):
 
 @dataclass(frozen=True, kw_only=True)
 class Fact(Strict):
-    """A count in a data artifact's record, as a share of the rows that came in."""
+    """A count in a data artifact's record, as a share of the rows (`problems_…`: of the problems) that came in."""
 
     name: str
     key: str

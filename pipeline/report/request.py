@@ -164,6 +164,7 @@ class FigureRequest(_Strict):
     panels: str | None = None
     measures: tuple[str, ...] = ()
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    baseline: Cell | None = None
     places: tuple[float, ...] = ()
     published: bool = False
     bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -171,15 +172,17 @@ class FigureRequest(_Strict):
 
 @dataclass(frozen=True, kw_only=True)
 class TableRequest(_Strict):
-    """A declared table; columns are (measure or "", metric)."""
+    """A declared table; columns are (measure or "", metric).
+
+    Its rows are those of its `cells`: (factor → levels, steps); no steps: the end of training.
+    """
 
     name: str
     title: str
     caption: str
     rows: tuple[str, ...]
     columns: tuple[tuple[str, str], ...]
-    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    step: int | None = None
+    cells: tuple[tuple[Mapping[str, tuple[str, ...]], tuple[int, ...]], ...] = (({}, ()),)
     published: bool = True
 
 

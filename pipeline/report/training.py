@@ -17,7 +17,7 @@ from pipeline.report.svg import Line, PanelFrame, Point, draw_panel
 MOST_POINTS = 120
 HEADLINES = {
     "reward": r"reward",
-    "accuracy reward": r"(rewards?/)?accuracy(_reward)?(/mean)?",
+    "accuracy reward": r"(rewards?/)?accuracy\w*(/mean)?",
     "response length, tokens": r"(completions?/mean_length|completion_length|length)",
     "cut-off share": r"(completions?/clipped_ratio|truncated|clip_ratio)",
     "KL": r"kl",

@@ -36,6 +36,10 @@ class FigureSpec(Model):
         None, description="One measure, or several (macro mean); the macro mean over all when absent."
     )
     where: Selector = Field({}, description="Which cells.")
+    baseline: Selector | None = Field(
+        None,
+        description="One cell whose value is a dashed line across every panel: what training began from.",
+    )
     log_x: bool = Field(
         False, description="Place levels by the logarithm of their rows (or of their number)."
     )
@@ -72,12 +76,17 @@ class TableSpec(Model):
 
     title: str | None = Field(None, description="Heading; the table's name when absent.")
     caption: str = Field("", description="Words below the heading.")
-    rows: tuple[str, ...] = Field(description="Factors whose levels are rows.", min_length=1)
+    rows: tuple[str, ...] = Field(
+        description="Factors whose levels are rows; `step` among them shows the checkpoint.", min_length=1
+    )
     columns: tuple[str, ...] = Field(
         description="`MEASURE METRIC` each; `A+B METRIC` for a macro mean, a METRIC alone for that over all measures.",
         min_length=1,
     )
-    where: Selector = Field({}, description="Which cells; `step: n` for a checkpoint.")
+    where: Selector = Field({}, description="Which cells; `step: n`, or a list, for checkpoints.")
+    cells: tuple[Selector, ...] = Field(
+        (), description="Which of them, selector after selector, each with its own `step`; all when absent."
+    )
     published: bool = Field(True, description="Show the paper's numbers and the differences.")
 
     @model_validator(mode="before")

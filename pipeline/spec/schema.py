@@ -26,7 +26,7 @@ def schema() -> dict[str, Any]:
     rl["properties"]["reward"] = _by_name(
         rewards, defined, "A weight, or {weight, …parameters}.", weight=True
     )
-    measure = _settings(stages.load("sample").Config, defined, "data", "rows", "benchmark")
+    measure = _settings(stages.load("sample").Config, defined, "data", "rows", "benchmark", "only")
     measure["properties"]["benchmark"] = {"enum": list(benchmarks.names())}
     properties = result["properties"]
     properties["measure"]["additionalProperties"] = {"anyOf": [measure, {"type": "null"}]}
@@ -107,6 +107,12 @@ def _settings(model: type[Config], defined: dict[str, Any], *words: str) -> dict
         "data": {"type": "string", "description": "Name of a data entry."},
         "rows": {"type": "integer", "minimum": 1, "description": "Rows of it, nested by its seed."},
         "benchmark": {"type": "string"},
+        "only": {
+            "type": "array",
+            "items": {"type": "object"},
+            "minItems": 1,
+            "description": "Where it is taken: selectors of cells, with `step` of checkpoints; everywhere when absent.",
+        },
         "checkpoints": {"description": "Steps to publish: [20, 40] or `every 20`."},
     }
     own["properties"].update({word: extra[word] for word in words})

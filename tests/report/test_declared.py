@@ -125,6 +125,34 @@ def test_every_declared_figure_and_table_is_on_the_page(built) -> None:
     assert "paper 76.5 %" in text and "another work" in text and "paper 5,446" in text
 
 
+def table_of(page: str, title: str) -> list[list[str]]:
+    """The rows of a table in words."""
+    body = page.split(f"<h3>{title}</h3>")[1].split("</table>")[0].split("<tbody>")[1]
+    rows = (re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in body.split("</tr>")[:-1])
+    return [[re.sub(r"<[^>]+>", " ", cell).strip() for cell in row] for row in rows]
+
+
+def test_a_table_of_checkpoints_has_their_numbers_beside_the_papers(built) -> None:
+    _, page = built
+    rows = table_of(page.page.read_text(), "selected")
+    assert [row[:2] for row in rows] == [["none", "–"], ["plain", "50"], ["plp_5", "50"], ["plp_5", "100"]]
+    assert "paper 30.0 %" in rows[1][2] and "paper 76.5 %" in rows[0][2] and "paper" not in rows[2][2]
+    assert len({row[2] for row in rows}) == len(rows)
+
+
+def test_another_work_is_listed_where_the_table_has_all_of_its_columns(built) -> None:
+    text = built[1].page.read_text()
+    assert "another work" in [row[0] for row in table_of(text, "main")]
+    assert "another work" not in [row[0] for row in table_of(text, "selected")]
+
+
+def test_a_baseline_crosses_every_panel(built) -> None:
+    text = built[1].page.read_text()
+    steps = text.split("<h3>steps</h3>")[1].split("<h3>")[0]
+    assert steps.count('class="reference"') == steps.count('class="panel"') == 2
+    assert "small · none · none" in steps
+
+
 def test_what_a_filter_dropped_is_told_with_examples(built) -> None:
     text = built[1].page.read_text()
     assert "290 rows of 300" in text and "10 duplicate" in text and "r1, r2, r3" in text and "r4" not in text
