@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import generators
 from pipeline.errors import InputError, StudyError
-from pipeline.generators import arithmetic, chains
+from pipeline.generators import arithmetic, chains, dialogues
 
 SEEDS = st.integers(0, 2**32)
 REFLECTION = re.compile(r"recheck|verify again|go over the steps")
@@ -23,7 +23,8 @@ def rows_of(module, rows, seed, **params):
 
 
 def test_every_generator_is_found_by_name():
-    assert {"arithmetic", "chains", "judge_questions", "pools"} <= set(generators.names())
+    known = ("arithmetic", "chains", "dialogues", "judge_questions", "pools", "traces")
+    assert generators.names() == known
     assert generators.get("chains") is chains
 
 
@@ -100,7 +101,7 @@ def test_the_number_of_rechecks_varies_between_its_bounds():
     assert passes == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("module", [arithmetic, chains])
+@pytest.mark.parametrize("module", [arithmetic, chains, dialogues])
 def test_the_same_arguments_give_the_same_unique_rows(module):
     rows = rows_of(module, 300, 7)
     assert rows == rows_of(module, 300, 7)
@@ -115,6 +116,75 @@ def test_train_and_test_splits_have_no_problem_in_common(module):
     assert not train & test
 
 
+def turns_of(row):
+    """Everything said in a row of `dialogues`: the question, the first answer, requests and turns by turn."""
+    question, *said = row["problem"].split(dialogues.ANSWERED)
+    turns = [turn.split(dialogues.ASKED) for turn in said]
+    return question, [turn for turn, _ in turns] + [row["solution"]], [request for _, request in turns]
+
+
+def box_of(text):
+    return re.findall(r"\\boxed\{(-?\d+)\}", text)[-1]
+
+
+@given(SEEDS, st.integers(1, 4), st.sampled_from([0.0, 0.5, 1.0]))
+@settings(max_examples=60, deadline=None)
+def test_dialogues_end_right_whatever_the_first_answer_was(seed, steps, wrong):
+    for row in rows_of(dialogues, 6, seed, min_steps=steps, max_steps=steps, wrong=wrong):
+        question, said, _ = turns_of(row)
+        values = chains.follow(*chains.read_problem(question))
+        assert row["answer"] == str(values[-1])
+        first, assessment, *later = said
+        assert (box_of(first) == row["answer"]) or wrong > 0
+        assert (box_of(first) != row["answer"]) or wrong < 1
+        assert all(box_of(text) == row["answer"] for text in later)
+        assert "boxed" not in assessment
+
+
+@given(SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_an_assessment_stops_at_the_first_wrong_step_and_names_it(seed):
+    for row in rows_of(dialogues, 6, seed):
+        question, (first, assessment, *_), _ = turns_of(row)
+        start, steps = chains.read_problem(question)
+        values = chains.follow(start, steps)
+        said = [int(line.rpartition("=")[2]) for line in first.splitlines()[:-1]]
+        slips = [i for i, value in enumerate(said) if value != values[i + 1]]
+        *checked, last = assessment.splitlines()
+        assert all(line.endswith(", which is right.") for line in checked)
+        if not slips:
+            assert len(checked) + 1 == len(steps) and last.endswith(", which is right.")
+            continue
+        operator, number = steps[slips[0]]
+        assert len(checked) == slips[0]
+        assert last == f"Wait, let me recheck: {values[slips[0]]}{operator}{number}={values[slips[0] + 1]}"
+
+
+def test_the_three_turns_are_about_equally_frequent_and_the_requests_are_the_studys():
+    asked = {"assess": "Look.", "revise": "Again.", "summarise": "So?"}
+    requests = [turns_of(row)[2] for row in rows_of(dialogues, 300, 0, **asked)]
+    assert all(found == ["Look.", "Again.", "So?"][: len(found)] for found in requests)
+    lengths = [len(found) for found in requests]
+    assert all(75 < lengths.count(length) < 125 for length in (1, 2, 3))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_dialogues_keep_to_the_questions_of_their_split(split):
+    questions = [turns_of(row)[0] for row in rows_of(dialogues, 60, 3, split=split)]
+    assert {generators.split_of(question) for question in questions} == {split}
+
+
+def test_the_marks_between_turns_are_those_of_the_tiny_models_chat_template():
+    from jinja2 import Template
+
+    from pipeline.engines.tiny import CHAT_TEMPLATE
+
+    messages = [("user", "What is 1+2?"), ("assistant", "1+2=3"), ("user", "Check it.")]
+    chat = [{"role": role, "content": content} for role, content in messages]
+    written = f"<|user|>What is 1+2?{dialogues.ANSWERED}1+2=3{dialogues.ASKED}Check it.<|end|>"
+    assert Template(CHAT_TEMPLATE).render(messages=chat) == written
+
+
 def test_more_rows_than_problems_are_refused():
     with pytest.raises(InputError, match="without repeating"):
         rows_of(chains, 200, 0, min_steps=1, max_steps=1)
@@ -123,6 +193,8 @@ def test_more_rows_than_problems_are_refused():
 def test_a_range_upside_down_is_refused():
     with pytest.raises(ValueError, match="above"):
         chains.Params(min_steps=3, max_steps=2)
+    with pytest.raises(ValueError, match="above"):
+        dialogues.Params(min_steps=3, max_steps=2)
 
 
 def test_the_catalogue_imports_nothing_heavy():

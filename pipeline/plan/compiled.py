@@ -23,6 +23,7 @@ from pipeline.plan.metrics import Metrics
 from pipeline.plan.showing import Shown, compile_shown
 from pipeline.plan.sources import unpinned_names
 from pipeline.record import NAME as RECORD
+from pipeline.report.quantities import Fact, leaves
 from pipeline.report.request import CompiledClaim, GivenMetric, Part, Request
 from pipeline.spec import read_study
 from pipeline.spec.study import Study
@@ -217,6 +218,8 @@ def _add_report(
     measured = tuple(dict.fromkeys(key for unit in lowered.units for key in unit.analyses.values()))
     if measured:
         inputs["analyses"] = measured
+    if counted := _counted(claims):
+        inputs["data"] = counted
     cells = [
         [
             list(unit.cell.items()),
@@ -254,6 +257,12 @@ def _add_report(
     key = f"{study.name}-{digest(canonical_json([settled.identity, settled.version, study.name]))}"
     graph.artifacts[key] = Artifact(key, settled, 0, ordered, f"report of {study.name}")
     return key
+
+
+def _counted(claims: tuple[CompiledClaim, ...]) -> tuple[str, ...]:
+    """The data sets whose records a claim reads: nothing else may need them (a control of equal budget)."""
+    effects = (part.effect for claim in claims for part in claim.parts if part.effect is not None)
+    return tuple(dict.fromkeys(q.key for effect in effects for q in leaves(effect) if isinstance(q, Fact)))
 
 
 def _decided(part: Part) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ class DataRow:
     examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     steps: tuple[tuple[str, int, int], ...] = ()
     """(filter, rows in, rows out), where the artifact has several steps."""
+    notes: tuple[str, ...] = ()
+    """What else a record counts: rounds of tries, classes of dialogues."""
 
 
 def list_keys(request: Request) -> dict[tuple[str, str], list[str]]:
@@ -142,7 +144,21 @@ def _data_row(node: DataNode, depth: int, nodes: Mapping[str, DataNode], store: 
         {str(reason): int(count) for reason, count in order if count},
         examples,
         tuple((str(s.get("filter", "")), s.get("rows_in", 0), s.get("rows_out", 0)) for s in steps),
+        tuple(_describe_making(record.facts)),
     )
+
+
+def _describe_making(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Rounds of rejection sampling (tried, solved, draws) and classes of dialogues (before, after) in words."""
+    for part in facts.get("rounds") or ():
+        yield (
+            f"round {part['round']}: {part['solved']:,} of {part['tried']:,} problems solved "
+            f"in {part['draws']:,} draws"
+        )
+    before, after = (facts.get(f"classes_{when}") or {} for when in ("before", "after"))
+    if before:
+        counts = ", ".join(f"{name} {count:,} → {after.get(name, 0):,}" for name, count in before.items())
+        yield f"dialogues by first and final answer (R right, W wrong), all → chosen: {counts}"
 
 
 def link_record(record: Record, out_dir: Path) -> str:

@@ -115,6 +115,20 @@ def test_the_control_of_equal_budget_reads_the_draws_of_the_rounds(plan: Plan) -
         assert _inputs(plan, rounds)["policy"] == _inputs(plan, key)["policy"]
 
 
+def test_what_only_a_claim_counts_is_made_for_the_report(tmp_path: Path) -> None:
+    untrained = SPEC.replace("    uniform: {inherits: sft, data: uniform}\n", "")
+    claim = "claims: {covers: {of: {metric: data.rounds.problems_out}, above: {metric: data.uniform.problems_out}}}\n"
+    made = {}
+    for name, text in (("plain", untrained), ("claimed", untrained + claim)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+        found = compile_plan([tmp_path / f"{name}.yaml"], results=tmp_path / "results")
+        made[name] = [
+            key for key in _of(found, "solve") if "budget" in _inputs(found, key) and key in found.to_run
+        ]
+    assert made["plain"] == []
+    assert len(made["claimed"]) == 1
+
+
 def test_data_made_by_a_phase_depend_on_its_training(plan: Plan) -> None:
     for key in _of(plan, "solve"):
         (policy,) = _inputs(plan, key)["policy"]

@@ -1,0 +1,48 @@
+"""The account of a study: what the records of its data sets count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.report.account import trace_data
+from pipeline.report.artifacts import Store
+from pipeline.report.build import build
+from pipeline.report.request import DataNode, Request
+from tests.report.synthetic import put_record
+
+
+def make_request(root: Path) -> Request:
+    rounds = [
+        {"round": 1, "tried": 1_200, "solved": 900, "draws": 1_200, "correct": 900},
+        {"round": 2, "tried": 300, "solved": 50, "draws": 3_000, "correct": 80},
+    ]
+    put_record(root, "solve", "solved", facts={"rows_in": 1_200, "rows_out": 950, "rounds": rounds})
+    classes = {
+        "classes_before": {"RR": 40, "RW": 3, "WR": 12, "WW": 9},
+        "classes_after": {"RR": 12, "WR": 12},
+    }
+    put_record(root, "synthesise", "told", facts={"rows_in": 64, "rows_out": 24, **classes})
+    nodes = (
+        DataNode(name="solve rejected", stage="solve", key="solved"),
+        DataNode(name="synthesise dialogues", stage="synthesise", key="told"),
+        DataNode(name="solve uniform", stage="solve", key="later"),
+    )
+    return Request(study="s", title="S", question="", factors={"model": ("m",)}, units=(), datasets=nodes)
+
+
+def test_rounds_and_classes_of_what_a_model_made_are_told(tmp_path: Path) -> None:
+    solved, told, later = trace_data(make_request(tmp_path), Store(tmp_path))
+    assert solved.notes == (
+        "round 1: 900 of 1,200 problems solved in 1,200 draws",
+        "round 2: 50 of 300 problems solved in 3,000 draws",
+    )
+    assert told.notes == (
+        "dialogues by first and final answer (R right, W wrong), all → chosen: "
+        "RR 40 → 12, RW 3 → 0, WR 12 → 12, WW 9 → 0",
+    )
+    assert later.notes == ()
+
+
+def test_they_stand_on_the_page(tmp_path: Path) -> None:
+    page = build(make_request(tmp_path), tmp_path, tmp_path / "report" / "r").page.read_text()
+    assert "round 2: 50 of 300 problems solved" in page and "WW 9 → 0" in page
