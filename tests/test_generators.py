@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import generators
 from pipeline.errors import InputError, StudyError
-from pipeline.generators import arithmetic, chains
+from pipeline.generators import arithmetic, chains, traces
 
 SEEDS = st.integers(0, 2**32)
 REFLECTION = re.compile(r"recheck|verify again|go over the steps")
@@ -23,7 +23,9 @@ def rows_of(module, rows, seed, **params):
 
 
 def test_every_generator_is_found_by_name():
-    assert generators.names() == ("arithmetic", "chains")
+    assert generators.names() == (
+        "arithmetic", "chains", "dialogues", "judge_questions", "pools", "traces",
+    )  # fmt: skip
     assert generators.get("chains") is chains
 
 
@@ -113,6 +115,15 @@ def test_train_and_test_splits_have_no_problem_in_common(module):
     train = {row["id"] for row in rows_of(module, 500, 1, split="train")}
     test = {row["id"] for row in rows_of(module, 50, 2, split="test")}
     assert not train & test
+
+
+@pytest.mark.parametrize("module", [chains, traces])
+def test_an_instruction_stands_after_the_question_and_changes_neither_numbers_nor_split(module):
+    bare = rows_of(module, 100, 3, split="test")
+    told = rows_of(module, 100, 3, split="test", instruction=" Be brief.")
+    assert [row["problem"] + " Be brief." for row in bare] == [row["problem"] for row in told]
+    assert all(a | {"id": b["id"], "problem": b["problem"]} == b for a, b in zip(bare, told, strict=True))
+    assert not {row["id"] for row in bare} & {row["id"] for row in told}
 
 
 def test_more_rows_than_problems_are_refused():
