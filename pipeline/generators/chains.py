@@ -54,7 +54,8 @@ class Params(Config):
     )
     negatives: bool = content(False, describe="Whether intermediate results may be negative.")
     instruction: str = content(
-        "", describe="Text after every question, e.g. that the answer be brief; splits know the question alone."
+        "",
+        describe="Text after every question, e.g. that the answer be brief; splits know the question alone.",
     )
     split: Split = content("all", describe="Which problems: train and test have none in common.")
 

@@ -136,7 +136,9 @@ def test_a_family_is_one_line_over_a_metric_and_the_papers_points_have_both_coor
         assert "PLP" in panel and "Efficient" in panel
     for panel, printed in zip(panels, ("86.3 % at 411", "85.1 % at 3,606"), strict=True):
         marks = re.findall(r'<path class="mark (s\d)" [^>]*><title>([^<]+)</title>', panel)
-        assert marks == [("s0", f"small · plp_5: {printed} (Paper, table 1)")], "the other cells are no family's"
+        assert marks == [("s0", f"small · plp_5: {printed} (Paper, table 1)")], (
+            "the other cells are no family's"
+        )
     assert "the paper" in figure and figure.count("PLP") > 2, "the legend names both"
 
 
