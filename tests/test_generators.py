@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import generators
 from pipeline.errors import InputError, StudyError
-from pipeline.generators import arithmetic, chains, dialogues
+from pipeline.generators import arithmetic, chains, dialogues, traces
 
 SEEDS = st.integers(0, 2**32)
 REFLECTION = re.compile(r"recheck|verify again|go over the steps")
@@ -183,6 +183,15 @@ def test_the_marks_between_turns_are_those_of_the_tiny_models_chat_template():
     chat = [{"role": role, "content": content} for role, content in messages]
     written = f"<|user|>What is 1+2?{dialogues.ANSWERED}1+2=3{dialogues.ASKED}Check it.<|end|>"
     assert Template(CHAT_TEMPLATE).render(messages=chat) == written
+
+
+@pytest.mark.parametrize("module", [chains, traces])
+def test_an_instruction_stands_after_the_question_and_changes_neither_numbers_nor_split(module):
+    bare = rows_of(module, 100, 3, split="test")
+    told = rows_of(module, 100, 3, split="test", instruction=" Be brief.")
+    assert [row["problem"] + " Be brief." for row in bare] == [row["problem"] for row in told]
+    assert all(a | {"id": b["id"], "problem": b["problem"]} == b for a, b in zip(bare, told, strict=True))
+    assert not {row["id"] for row in bare} & {row["id"] for row in told}
 
 
 def test_more_rows_than_problems_are_refused():

@@ -53,6 +53,10 @@ class Params(Config):
         False, describe="Whether a long solution stands between <think> and </think>, the answer after it."
     )
     negatives: bool = content(False, describe="Whether intermediate results may be negative.")
+    instruction: str = content(
+        "",
+        describe="Text after every question, e.g. that the answer be brief; splits know the question alone.",
+    )
     split: Split = content("all", describe="Which problems: train and test have none in common.")
 
     @model_validator(mode="after")
@@ -67,9 +71,18 @@ class Params(Config):
 def generate(params: Params, rows: int, seed: int) -> Iterator[Row]:
     """Yield rows with id, problem, answer and solution; the style changes the solutions only."""
     space = f"{params.min_steps} to {params.max_steps} steps on one-digit numbers"
-    yield from draw_unique(
+    for row in draw_unique(
         lambda rng: draw_row(params, rng), rows=rows, seed=seed, split=params.split, space=space
-    )
+    ):
+        yield instruct(row, params.instruction)
+
+
+def instruct(row: Row, instruction: str) -> Row:
+    """The same question with an instruction after it: another problem, of the same split."""
+    if not instruction:
+        return row
+    problem = row["problem"] + instruction
+    return row | {"id": f"{row['id'].partition('-')[0]}-{digest(problem)}", "problem": problem}
 
 
 def draw_row(params: Params, rng: random.Random) -> Row:

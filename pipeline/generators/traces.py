@@ -41,9 +41,10 @@ class Params(chains.Params):
 def generate(params: Params, rows: int, seed: int) -> Iterator[dict[str, Any]]:
     """Yield rows with id, problem, answer, and the lists of traces and flags."""
     space = f"{params.min_steps} to {params.max_steps} steps on one-digit numbers"
-    yield from draw_unique(
+    for row in draw_unique(
         lambda rng: _draw_row(params, rng), rows=rows, seed=seed, split=params.split, space=space
-    )
+    ):
+        yield chains.instruct(row, params.instruction)
 
 
 def _draw_row(params: Params, rng: random.Random) -> dict[str, Any]:

@@ -152,10 +152,15 @@ class _Compiler:
             )
         for name, selector in spec.families.items():
             place = (*path, "families", name)
-            if check_selector(self.study, selector, place, self.problems) and not [
-                cell for cell in self.cells.match(spec.where) if cell in set(self.cells.match(selector))
-            ]:
-                self.problems.add(place, f"family {name!r} has no cell of the figure", "Change it.", key=True)
+            if not check_selector(self.study, selector, place, self.problems):
+                continue
+            if not set(self.cells.match(spec.where)) & set(self.cells.match(selector)):
+                self.problems.add(
+                    place,
+                    f"family {name!r} has no cell of the figure",
+                    "Change it, or the figure's where.",
+                    key=True,
+                )
 
     def _check_points(self, spec: FigureSpec, path: PathTuple) -> None:
         """Note a point that is several cells, naming the factor that tells them apart."""

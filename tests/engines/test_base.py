@@ -13,6 +13,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from pipeline.engines.compressor import Compressor, join_words
 from pipeline.engines.policy import load_policy
 from pipeline.engines.tiny import build_tokenizer
 from pipeline.errors import InputError, RefusedError
@@ -97,6 +98,27 @@ def test_random_weights_follow_from_the_seed(tiny, tmp_path):
     name = "model.embed_tokens.weight"
     assert torch.equal(weights[0][name], weights[1][name])
     assert not torch.equal(weights[0][name], weights[2][name])
+
+
+def test_a_tiny_classifier_rates_the_tokens_of_its_tokenizer_and_is_no_policy(tmp_path):
+    facts = run_base(tmp_path / "one", tiny=base.TinyModel(**SHAPE, kind="token_classification"))
+    run_base(tmp_path / "same", tiny=base.TinyModel(**SHAPE, kind="token_classification"))
+    text = "5+3=8\n8-2=6\nThe answer is \\boxed{6}"
+    one, same = (
+        Compressor(tmp_path / name / "model", precision="fp32", gpus=0, batch_size=2)
+        for name in ("one", "same")
+    )
+    (words,), (again,) = one.rate([text]), same.rate([text])
+    assert words == again and join_words(words) == " ".join(text.split())
+    assert 0 < facts["parameters"] < 30_000 and len({word.probability for word in words}) > 3
+    assert one.count_tokens(text) == len(build_tokenizer()(text)["input_ids"])
+    with pytest.raises(InputError, match="weights are missing"):
+        load_policy(tmp_path / "one" / "model")
+
+
+def test_a_tiny_classifier_has_no_phases():
+    with pytest.raises(ValidationError, match="a tiny classifier stays random"):
+        base.TinyModel(kind="token_classification", phases=(base.Phase(data=(0,)),))
 
 
 def write_rows(folder: Path, rows) -> Path:

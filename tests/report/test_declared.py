@@ -153,6 +153,27 @@ def test_a_baseline_crosses_every_panel(built) -> None:
     assert "small · none · none" in steps
 
 
+def test_a_family_is_one_line_over_a_metric_and_the_papers_points_have_both_coordinates(built) -> None:
+    figure = built[1].page.read_text().split("<h3>Two penalties</h3>")[1].split("<h3>")[0]
+    panels = re.findall(r'<svg class="panel".*?</svg>', figure, re.S)
+    assert len(panels) == 2, "one per measure"
+    for panel in panels:
+        lines = re.findall(r'<g class="(s\d)"><polyline class="thick" points="([^"]+)"', panel)
+        assert [(colour, len(points.split())) for colour, points in lines] == [("s0", 2), ("s1", 2)]
+        assert all(sorted(found) == found for found in (_columns(points) for _, points in lines))
+        assert "PLP" in panel and "Efficient" in panel
+    for panel, printed in zip(panels, ("86.3 % at 411", "85.1 % at 3,606"), strict=True):
+        marks = re.findall(r'<path class="mark (s\d)" [^>]*><title>([^<]+)</title>', panel)
+        assert marks == [("s0", f"small · plp_5: {printed} (Paper, table 1)")], (
+            "the other cells are no family's"
+        )
+    assert "the paper" in figure and figure.count("PLP") > 2, "the legend names both"
+
+
+def _columns(points: str) -> list[float]:
+    return [float(point.split(",")[0]) for point in points.split()]
+
+
 def test_what_a_filter_dropped_is_told_with_examples(built) -> None:
     text = built[1].page.read_text()
     assert "290 rows of 300" in text and "10 duplicate" in text and "r1, r2, r3" in text and "r4" not in text

@@ -137,6 +137,12 @@ CASES = {
             "    filters: [{solved_by: {policy: self, samples: 2, max_new_tokens: 8}}, {judged: {by: nobody, keep: [clean]}}, solved_by]\n",
         ),
     ),
+    "families_of_a_figure": BASIC + "figures:\n"
+    "  both: {x: tokens, lines: rl, families: {A: {rl: acc}}}\n"
+    "  over_a_factor: {x: sft, families: {A: {rl: acc}}}\n"
+    "  over_steps: {x: step, families: {A: {rl: acc}}}\n"
+    '  elsewhere: {x: tokens, families: {A: {rl: plp}, B: {rl: none}}, where: {sft: "64"}}\n'
+    "  unknown: {x: tokens, families: {A: {rl: plpp}, B: {rll: none}}}\n",
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
