@@ -44,6 +44,14 @@ def chosen_levels(selected: Any) -> tuple[str, ...]:
     return ("none",) if selected is None else (str(selected),)
 
 
+def is_selected(cell: Cell, step: int | None, selector: Mapping[str, Any]) -> bool:
+    """Whether a selector allows a cell at a checkpoint; one without `step` allows all of its checkpoints."""
+    steps = selector.get(STEP)
+    if STEP in selector and step not in (steps if isinstance(steps, tuple) else (steps,)):
+        return False
+    return all(cell.level(f) in chosen_levels(level) for f, level in selector.items() if f != STEP)
+
+
 def check_selector(
     study: Study, selector: Mapping[str, Any], path: PathTuple, problems: Problems, *, steps: bool = False
 ) -> bool:
