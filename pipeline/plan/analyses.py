@@ -1,4 +1,4 @@
-"""`analyses: [NAME, {NAME: {judge: …, parameters}}]` → configurations of stage `analyse`, and what else they read."""
+"""`analyses: [NAME, {NAME: {judge: …, measures: …, only: …, parameters}}]` → configurations of stage `analyse`, and what else they read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import analyses as catalogue
 from pipeline import stages
+from pipeline.design import Cell, check_selector, is_selected
 from pipeline.errors import suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
@@ -17,8 +18,8 @@ from pipeline.plan.recipes import validate_entry
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
 
-MEASURES = "measures"
-"""The word of a study beside an analysis's own parameters: which measures it reads."""
+MEASURES, ONLY = "measures", "only"
+"""The words of a study beside an analysis's own parameters: whose responses it reads."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,25 @@ class Analysis:
     needs_tokenizer: bool = False
     measures: tuple[str, ...] | None = None
     """The measures whose responses it reads; all when None."""
+    only: tuple[Mapping[str, Any], ...] = ()
+    """Selectors of the cells and checkpoints whose responses it reads; all when empty."""
+
+    def is_taken(self, cell: Cell, step: int | None, measure: str) -> bool:
+        """Whether it reads the responses of a cell (at a checkpoint) to a measure."""
+        if self.measures is not None and measure not in self.measures:
+            return False
+        return not self.only or any(is_selected(cell, step, selector) for selector in self.only)
 
 
 def add_measures(
     graph: Graph,
     analyses: Sequence[Analysis],
-    measure: str,
     completions: str,
     policy: str,
     title: str,
     name: str,
 ) -> dict[str, str]:
     """Add the analyses of one completions artifact, and the verdicts that they read; analysis → key."""
-    analyses = [a for a in analyses if a.measures is None or measure in a.measures]
     asked = {analysis.judge.name: analysis.judge for analysis in analyses if analysis.judge is not None}
     verdicts = {
         judge.name: graph.add(
@@ -91,7 +98,7 @@ def _read(
     name: str, params: Mapping[str, Any], path: PathTuple, study: Study, judges: Judges, problems: Problems
 ) -> Analysis | None:
     asked = catalogue.needs_judge(name) if name in catalogue.names() else None
-    of_study = ("judge", MEASURES) if asked else (MEASURES,)
+    of_study = (*(("judge",) if asked else ()), MEASURES, ONLY)
     words = {key: value for key, value in params.items() if key not in of_study}
     locate = lambda below, key: problems.document.locate((*path, *below), key=key)
     settled = validate_entry(catalogue, "analysis", name, words, (), locate, problems)
@@ -102,10 +109,11 @@ def _read(
         remedy = f"Write {{{name}: {{judge: NAME}}}} with a judge of the section `judges`."
         problems.add(path, f"analysis {name!r} needs a judge {asked!r}", remedy, key=len(path) > 2)
     measures = _read_measures(params.get(MEASURES), (*path, MEASURES), study, problems)
+    only = _read_only(params.get(ONLY), (*path, ONLY), study, problems)
     if settled is None or (asked and judge is None):
         return None
     config = stages.load("analyse").Config.model_validate({"analysis": name, "params": settled.identity()})
-    return Analysis(name, config, judge, catalogue.needs_tokenizer(name), measures)
+    return Analysis(name, config, judge, catalogue.needs_tokenizer(name), measures, only)
 
 
 def _read_measures(wanted: Any, path: PathTuple, study: Study, problems: Problems) -> tuple[str, ...] | None:
@@ -118,3 +126,14 @@ def _read_measures(wanted: Any, path: PathTuple, study: Study, problems: Problem
             place = (*path, i) if isinstance(wanted, tuple) else path
             problems.add(place, f"measure {name!r} is unknown", suggest(str(name), study.measures))
     return tuple(names)
+
+
+def _read_only(raw: Any, path: PathTuple, study: Study, problems: Problems) -> tuple[Mapping[str, Any], ...]:
+    """`only: [{rl: none}]`: the cells (and checkpoints, by `step`) whose responses an analysis reads."""
+    if raw is None:
+        return ()
+    if not isinstance(raw, tuple) or not raw or not all(isinstance(item, Mapping) for item in raw):
+        problems.add(path, f"only is {raw!r}", "Write a list of selectors, [{rl: none}, …].")
+        return ()
+    known = [check_selector(study, one, (*path, i), problems, steps=True) for i, one in enumerate(raw)]
+    return raw if all(known) else ()

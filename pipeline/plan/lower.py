@@ -297,7 +297,8 @@ class _Lowering:
                 "sample", recipe.config, own_seed, {"policy": (policy,), "problems": (rows.key,)}, title, name
             )
             scores = add("score", score, 0, {"completions": (completions,)}, title, name)
-            measured = add_measures(self.graph, analyses, measure, completions, policy, title, name)
+            taken = [a for a in analyses if a.is_taken(cell, step, measure)]
+            measured = add_measures(self.graph, taken, completions, policy, title, name)
             unit = Unit(
                 cell=cell_dict, replicate=replicate, seed=own_seed, measure=measure, policy=policy,
                 completions=completions, scores=scores, analyses=measured, step=step,

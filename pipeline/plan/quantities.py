@@ -44,6 +44,7 @@ class Quantities:
         self.metrics = metrics
         self.cells = CellIndex(lowered.cells)
         self._last_runs: dict[tuple[tuple[str, str], ...], dict[int, int]] | None = None
+        self._analysed: set[tuple[str, str]] | None = None
 
     def check(self, selector: Mapping[str, Any], path: PathTuple) -> None:
         """Note unknown factors, levels, measures, metrics and malformed picks of a selector."""
@@ -168,6 +169,10 @@ class Quantities:
                 "Name the measures that are, or widen its `only`.",
             )
             return None
+        if skipped := self._skipped(metric, found):
+            what = f"metric {metric!r} is not measured at {skipped}"
+            self.problems.add(path, what, "Name cells where it is, or widen the `only` of its analysis.")
+            return None
         if without := self._measures_without(metric, found):
             what = f"metric {metric!r} is not measured on {', '.join(without)}"
             measured = [name for name in measures if name not in without]
@@ -192,6 +197,19 @@ class Quantities:
                         if (cell, step, name) not in taken:
                             return name, cell.name + (f" step {step}" if step is not None else "")
         return None
+
+    def _skipped(self, metric: str, found: Sequence[int]) -> str:
+        """The first cell among some units at which an analysis is not taken, though it is on that measure."""
+        if "." not in metric:
+            return ""
+        if self._analysed is None:
+            self._analysed = {(name, unit.measure) for unit in self.lowered.units for name in unit.analyses}
+        needed = [(name, measure) for name, measure in self._analysed if f"{name}." in metric]
+        for unit in (self.lowered.units[index] for index in found):
+            if any(measure == unit.measure and name not in unit.analyses for name, measure in needed):
+                cell = " ".join(f"{factor}={level}" for factor, level in unit.cell.items())
+                return cell if unit.step is None else f"{cell} step {unit.step}"
+        return ""
 
     def _measures_without(self, metric: str, found: Sequence[int]) -> list[str]:
         """The measures among some units that lack an analysis which a metric reads."""

@@ -9,13 +9,14 @@ from markupsafe import Markup
 from pipeline.report.artifacts import Store
 from pipeline.report.declared_tables import Group, find_number, pick_groups
 from pipeline.report.figures import describe_summary, match_published, words_of
-from pipeline.report.lines import COLOURS, Encoding, Figure, LegendEntry
+from pipeline.report.lines import COLOURS, Encoding, Figure, LegendEntry, leave_far_marks
 from pipeline.report.metrics import Metric, format_value
 from pipeline.report.request import FigureRequest
 from pipeline.report.summaries import JOINED, Summaries
 from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, find_range
 from pipeline.report.training import draw_declared_curves
 
+CellKey = tuple[tuple[str, str], ...]
 STEP, MEASURE, FAMILY = "step", "measure", "family"
 
 
@@ -23,11 +24,22 @@ def draw_declared(figure: FigureRequest, summaries: Summaries, store: Store) -> 
     """One declared figure; without panels where nothing of it is measured."""
     if figure.y[0].startswith("training."):
         return draw_declared_curves(figure, summaries.request, store)
-    return _Drawing(figure, summaries).draw()
+    return _Drawing(figure, summaries, store).draw()
+
+
+def find_ends(summaries: Summaries, store: Store) -> dict[CellKey, int]:
+    """The last update of every cell that has checkpoints, from the records of its last training."""
+    ends: dict[CellKey, int] = {}
+    cells = {cell for cell, step in summaries.groups if step is not None}
+    for run in summaries.request.runs:
+        record, cell = store.find(run.key), tuple(run.cell.items())
+        if cell in cells and record is not None and isinstance(record.config.get("steps"), int):
+            ends[cell] = record.config["steps"]
+    return ends
 
 
 class _Drawing:
-    def __init__(self, figure: FigureRequest, summaries: Summaries) -> None:
+    def __init__(self, figure: FigureRequest, summaries: Summaries, store: Store) -> None:
         self.figure = figure
         self.summaries = summaries
         self.request = summaries.request
@@ -35,7 +47,8 @@ class _Drawing:
         self.metrics = [by_name[name] for name in figure.y]
         self.x_metric = by_name.get(figure.x) if not self._is_factor(figure.x) else None
         groups = summaries.groups if figure.x == STEP else summaries.final_groups()
-        self.groups = [g for g in pick_groups(figure.where, groups) if figure.x != STEP or g[1] is not None]
+        self.ends = find_ends(summaries, store) if figure.x == STEP else {}
+        self.groups = [g for g in pick_groups(figure.where, groups) if figure.x != STEP or self._step(g)]
         if figure.families:
             self.groups = [g for g in self.groups if self._family(g)]
         self.encoding = Encoding(
@@ -46,6 +59,10 @@ class _Drawing:
             for level in self.request.factors.get(figure.x, ())
             if any(dict(g[0]).get(figure.x) == level for g in self.groups)
         )
+
+    def _step(self, group: Group) -> int | None:
+        """Where a figure over steps has a cell: at its checkpoint, or at the last update of its training."""
+        return self.ends.get(group[0]) if group[1] is None else group[1]
 
     def _is_factor(self, name: str | None) -> bool:
         return name in self.request.factors
@@ -68,7 +85,7 @@ class _Drawing:
         legend += [LegendEntry(name, f"s{i % COLOURS}") for i, name in enumerate(self.figure.families)]
         if len(self.metrics) > 1:
             legend += [
-                LegendEntry(m.label, f"s{i}" if not self.figure.lines else "ink", i)
+                LegendEntry(m.label, "ink", i) if self.figure.lines else LegendEntry(m.label, f"s{i}")
                 for i, m in enumerate(self.metrics)
             ]
         if self.figure.published and any(
@@ -126,7 +143,9 @@ class _Drawing:
                 colour, label = self._family_colour(levels[FAMILY]), levels[FAMILY]
             else:
                 colour = self.encoding.colour_of(levels) if key else f"s{index % COLOURS}"
-                label = self.encoding.label_of(levels) if key else metric.label if several else ""
+                label = (
+                    self.encoding.label_of(levels) if key else ""
+                )  # several metrics: the legend says which
             dash = self.encoding.dash_of(levels) + (index if several and key else 0)
             lines.append(Line(label, colour, tuple(sorted(points, key=lambda p: p.x)), dash % 4))
         return [*lines, *self._marks(panel, metric)] if self.figure.published else lines
@@ -139,7 +158,7 @@ class _Drawing:
 
     def _x(self, group: Group, measure: str) -> float | None:
         if self.figure.x == STEP:
-            return float(group[1] or 0)
+            return float(self._step(group) or 0)
         if self.x_metric is not None:
             summary = self.summaries.get(group, measure, self.x_metric)
             return None if summary is None else summary.estimate.value
@@ -207,7 +226,7 @@ class _Drawing:
         band = self.figure.bands.get(panel) or self.figure.bands.get("")
         references = self._references(panel)
         low, high = find_range(
-            [*lines, Line("", "", tuple(Point(0, y) for y, _ in references))],
+            [*leave_far_marks(lines), Line("", "", tuple(Point(0, y) for y, _ in references))],
             floor=None if metric.unit == "number" else 0.0,
             ceiling=1.0 if metric.unit == "share" else None,
         )

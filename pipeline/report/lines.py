@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from pipeline.report.request import Request
+from pipeline.report.svg import Line, find_range
 
 MOST_LINES = 8
 COLOURS = 8
+SQUEEZED = 0.2
+"""Share of a panel's height that our own lines keep; a mark further away is named at the panel's edge."""
+
 NEUTRAL = ("none", "base", "original")
 
 Levels = Mapping[str, str]
@@ -111,3 +115,17 @@ def _most_lines(keys: Sequence[Levels], facets: Sequence[str]) -> int:
     for key in keys:
         counts.setdefault(tuple(key.get(f, "") for f in facets), set()).add(tuple(sorted(key.items())))
     return max((len(lines) for lines in counts.values()), default=0)
+
+
+def leave_far_marks(lines: Sequence[Line]) -> list[Line]:
+    """The lines that decide a panel's range: without marks that would squeeze the others into a fifth of it."""
+    own = [line for line in lines if not line.is_marks]
+    if not own:
+        return list(lines)
+    low, high = find_range(own)
+    kept = []
+    for line in lines:
+        wide = find_range([*own, line])
+        if not line.is_marks or high - low >= SQUEEZED * (wide[1] - wide[0]):
+            kept.append(line)
+    return kept

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
+from pipeline.report.marks import draw_marks
+
 WIDTH, HEIGHT = 420, 236
 TOP, BOTTOM, LEFT = 14, 42, 52
 CHARACTER_WIDTH = 6.4
@@ -132,7 +134,9 @@ def draw_panel(frame: PanelFrame, lines: Sequence[Line]) -> Markup:
             _draw_line(line, at_x, at_y, _dodge(i, len(solid), bool(frame.x_names)))
             for i, line in enumerate(solid)
         ]
-    body += [_draw_marks(line, at_x, at_y) for line in drawn if line.is_marks]
+    body += [
+        draw_marks(line, at_x, at_y, (ticks[0], ticks[-1]), frame.format_y) for line in drawn if line.is_marks
+    ]
     if not frame.is_bars:
         body.append(_draw_end_labels(drawn, at_x, at_y, bottom))
     return Markup(
@@ -235,11 +239,6 @@ def _draw_bars(
                 )
             )
     return Markup("").join([*parts, Markup("</g>")])
-
-
-def _draw_marks(line: Line, at_x: Callable[[float], float], at_y: Callable[[float], float]) -> Markup:
-    part = Markup('<path class="mark {}" d="M{:.1f} {:.1f}l5 5l-5 5l-5 -5z"><title>{}</title></path>')
-    return Markup("").join(part.format(line.colour, at_x(p.x), at_y(p.y) - 5, p.words) for p in line.points)
 
 
 def _draw_line(
@@ -345,4 +344,13 @@ def draw_strip(
     ).format(status, words, words, *claimed, edge, edge, end, end)
 
 
-__all__ = ["Line", "PanelFrame", "Point", "draw_panel", "draw_strip", "escape", "find_range", "nice_ticks"]
+__all__ = [
+    "Line",
+    "PanelFrame",
+    "Point",
+    "draw_panel",
+    "draw_strip",
+    "escape",
+    "find_range",
+    "nice_ticks",
+]

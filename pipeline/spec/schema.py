@@ -49,6 +49,13 @@ def schema() -> dict[str, Any]:
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             "description": "Measures whose responses are analysed; all when absent.",
         }
+        own["properties"]["only"] = {
+            "type": "array",
+            "items": {"type": "object"},
+            "minItems": 1,
+            "description": "Selectors of the cells (with `step` of checkpoints) whose responses are analysed; "
+            "all when absent.",
+        }
     for name in filter(analyses.needs_judge, analyses.names()):
         named[name]["properties"]["judge"] = {
             "type": "string",

@@ -1,0 +1,86 @@
+"""`only`: the cells and checkpoints whose responses an analysis reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SpecErrors
+from pipeline.plan.compiled import Plan
+from pipeline.report.request import Unit
+from tests.studies import BASIC, compile_text
+
+
+def with_only(selectors: str, *edits: tuple[str, str]) -> str:
+    text = BASIC.replace("[reflection_keywords]", f"[layout, {{reflection_keywords: {{only: {selectors}}}}}]")
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+def units_with(plan: Plan, analysis: str) -> Iterator[Unit]:
+    return (unit for study in plan.studies for unit in study.request().units if analysis in unit.analyses)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "is_taken"),
+    [
+        ("[{rl: none}]", lambda u: u.cell["rl"] == "none"),
+        ('[{sft: "64"}, {rl: plp}]', lambda u: u.cell["sft"] == "64" or u.cell["rl"] == "plp"),
+        ("[{step: 2}]", lambda u: u.step == 2),
+        ("[{rl: acc}]", lambda u: u.cell["rl"] == "acc"),
+        ("[{rl: [none, acc], sft: '32'}]", lambda u: u.cell["sft"] == "32" and u.cell["rl"] != "plp"),
+    ],
+)
+def test_only_the_chosen_cells_and_checkpoints_are_analysed(selectors, is_taken, tmp_path: Path) -> None:
+    plan = compile_text(with_only(selectors), tmp_path)
+    everywhere = list(units_with(plan, "layout"))
+    assert list(units_with(plan, "reflection_keywords")) == [u for u in everywhere if is_taken(u)]
+    assert 0 < sum(map(is_taken, everywhere)) < len(everywhere)
+
+
+def test_a_judge_is_not_asked_about_other_cells(tmp_path: Path) -> None:
+    text = BASIC.replace(
+        "analyses: [reflection_keywords]",
+        "judges: {gpt: {judge: reflection, engine: openai, model: m, url: https://h/v1}}\n"
+        "analyses: [{reflection: {judge: gpt, only: [{rl: none}]}}]",
+    )
+    counts = compile_text(text, tmp_path).counts()
+    assert counts["judge"]["artifacts"] == counts["analyse"]["artifacts"] == 6
+
+
+def errors_of(text: str, folder: Path) -> str:
+    with pytest.raises(SpecErrors) as caught:
+        compile_text(text, folder)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def test_a_claim_about_a_cell_that_is_left_out_is_refused(tmp_path: Path) -> None:
+    claim = (
+        "claims:\n",
+        "claims:\n  repaired: {metric: reflection_keywords.reflects, of: {rl: acc}, at_most: 0.1}\n",
+    )
+    assert errors_of(with_only("[{rl: none}]", claim), tmp_path) == (
+        "study.yaml:38:56: metric 'reflection_keywords.reflects' is not measured at model=tiny sft=32 rl=acc\n"
+        "    Name cells where it is, or widen the `only` of its analysis."
+    )
+    compile_text(with_only("[{rl: none}, {rl: acc}]", claim), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "message"),
+    [
+        ("[{rll: none}]", "factor 'rll' is unknown\n    Did you mean 'rl'?"),
+        ("[{rl: nine}]", "factor 'rl' has no level 'nine'\n    Did you mean 'none'?"),
+        ("{rl: none}", "Write a list of selectors, [{rl: none}, …]."),
+        ("[]", "Write a list of selectors, [{rl: none}, …]."),
+        ("[none]", "Write a list of selectors, [{rl: none}, …]."),
+    ],
+)
+def test_selectors_that_choose_nothing_known_are_refused(
+    selectors: str, message: str, tmp_path: Path
+) -> None:
+    assert message in errors_of(with_only(selectors), tmp_path)
