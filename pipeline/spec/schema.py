@@ -197,6 +197,13 @@ def _add_made(definitions: dict[str, Any], defined: dict[str, Any]) -> None:
         "additionalProperties": False,
     }
     judged = {"by": name, "keep": labels, "unreadable": select["unreadable"], "inherits": name}
+    for entry in filters_.values():
+        own = entry["anyOf"][1] if "anyOf" in entry else entry
+        if "tokenizer" in own.get("properties", {}):
+            own["properties"]["policy"] = {
+                "type": "string",
+                "description": "Name of an entry of `policies` whose tokenizer counts, in the place of `tokenizer`.",
+            }
     filters_["judged"] = {"type": "object", "properties": judged, "additionalProperties": False}
 
 
