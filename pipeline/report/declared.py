@@ -229,6 +229,7 @@ class _Drawing:
             [*leave_far_marks(lines), Line("", "", tuple(Point(0, y) for y, _ in references))],
             floor=None if metric.unit == "number" else 0.0,
             ceiling=1.0 if metric.unit == "share" else None,
+            with_zero=self.figure.kind == "bars",
         )
         if band is not None:
             low, high = min(low, band[0]), max(high, band[1])

@@ -79,9 +79,16 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def find_range(
-    lines: Sequence[Line], *, floor: float | None = None, ceiling: float | None = None
+    lines: Sequence[Line],
+    *,
+    floor: float | None = None,
+    ceiling: float | None = None,
+    with_zero: bool = False,
 ) -> tuple[float, float]:
-    """The y values that the lines and their intervals span; from zero where that costs little resolution."""
+    """The y values that the lines and their intervals span; from zero where that costs little resolution.
+
+    `with_zero`: always from zero, as columns need it, whose length is their value.
+    """
     values = [v for line in lines for p in line.points for v in (p.y, p.low, p.high) if v is not None]
     values = [v for v in values if math.isfinite(v)]
     if not values:
@@ -89,6 +96,8 @@ def find_range(
     low, high = min(values), max(values)
     if 0 < low < 0.45 * high:
         low = 0.0
+    if with_zero:
+        low, high = min(low, 0.0), max(high, 0.0)
     margin = 0.04 * (high - low)
     low = low - margin if low else low
     return (max(low, floor) if floor is not None else low), (

@@ -85,3 +85,11 @@ def test_a_figure_over_steps_ends_with_the_end_of_training(page: str) -> None:
     panel = page.split("<h3>steps</h3>")[1].split('<svg class="panel"')[1].split("</svg>")[0]
     assert re.findall(r'class="tick"[^>]*middle">(\d+)<', panel) == ["2", "4"]
     assert panel.count("<circle") == 2  # `acc` at its checkpoint and at its end; `plp` has no checkpoint
+
+
+def test_columns_stand_on_zero_and_lines_need_not() -> None:
+    values = [Line("", "s0", (Point(0, 15.0), Point(1, 19.0)))]
+    assert find_range(values)[0] > 14
+    assert find_range(values, with_zero=True)[0] == 0.0
+    below = [Line("", "s0", (Point(0, -4.0), Point(1, -3.0)))]
+    assert find_range(below, with_zero=True)[1] >= 0.0
