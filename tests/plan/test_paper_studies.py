@@ -104,3 +104,22 @@ def test_the_valley_trains_as_its_table_2_says() -> None:
                 16_384,
             )
     assert set(found) == set(table.values())
+
+
+def test_the_page_about_the_papers_counts_what_is_there() -> None:
+    text = (ROOT / "docs" / "papers.md").read_text()
+    for name in PAPERS:
+        spec = compiled(name).study.spec
+        printed = sum(
+            sum(value is not None for row in one.rows for value in row["values"]) if one.rows else 1
+            for one in spec.published
+        )
+        (row,) = [line for line in text.splitlines() if f"[{name}]" in line]
+        trainings, claims, shown, numbers = [cell.strip() for cell in row.split("|")[3:7]]
+        counts = count_stages(name)
+        assert all(str(counts[stage]) in trainings for stage in ("sft", "rl") if stage in counts)
+        assert (claims, shown, numbers) == (
+            str(len(spec.claims)),
+            f"{len(spec.figures)}, {len(spec.tables)}",
+            str(printed),
+        )
