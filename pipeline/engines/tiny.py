@@ -95,6 +95,7 @@ def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int
         max_position_embeddings=config.max_positions,
         rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
         tie_word_embeddings=config.kind == "causal",
+        initializer_range=config.init_std,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,

@@ -45,6 +45,14 @@ def copy(tiny, tmp_path) -> Path:
     return Path(shutil.copytree(tiny, tmp_path / "copy"))
 
 
+@pytest.mark.parametrize("init_std", [0.02, 0.08])
+def test_random_weights_have_the_deviation_that_was_asked_for(tmp_path, init_std):
+    run_base(tmp_path, tiny=base.TinyModel(**{**SHAPE, "hidden_size": 64}, init_std=init_std))
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    for name in ("model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight"):
+        assert weights[name].std().item() == pytest.approx(init_std, rel=0.05)
+
+
 def test_exactly_one_source_is_taken():
     for given in ({}, {"tiny": base.TinyModel(), "local": base.LocalModel(digest="0", path="p")}):
         with pytest.raises(ValidationError, match="exactly one"):
