@@ -117,6 +117,11 @@ def test_train_and_test_splits_have_no_problem_in_common(module):
     assert not train & test
 
 
+def test_questions_have_no_number_above_the_largest():
+    text = "".join(row["problem"] for row in rows_of(chains, 200, 0, largest=4))
+    assert set(re.findall(r"\d", text)) == set("1234")
+
+
 @pytest.mark.parametrize("module", [chains, traces])
 def test_an_instruction_stands_after_the_question_and_changes_neither_numbers_nor_split(module):
     bare = rows_of(module, 100, 3, split="test")

@@ -21,6 +21,8 @@ from pipeline.stages.sft import SftConfig
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 
+TAGS = ("<think>", "</think>")
+
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
@@ -52,7 +54,7 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
 def build_tokenizer(kind: str = "words") -> Any:
     """Qwen2's tokenizer without merges: bytes, and as added tokens the generators' phrases and 10 to 99.
 
-    Kind `questions` has the fixed lines of the judges' questions besides.
+    Kind `questions` has the fixed lines of the judges' questions besides, kind `tags` those of thinking.
     """
     from tokenizers import AddedToken, pre_tokenizers
     from transformers import Qwen2Tokenizer
@@ -73,7 +75,7 @@ def build_tokenizer(kind: str = "words") -> Any:
         clean_up_tokenization_spaces=False,
     )
     words = [word for word in (*PHRASES, STEM) if len(word) > 1] + [str(number) for number in range(10, 100)]
-    words += phrases() if kind == "questions" else ()
+    words += {"words": (), "questions": phrases(), "tags": TAGS}[kind]
     tokenizer.add_tokens([AddedToken(word, normalized=False, special=False) for word in words])
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

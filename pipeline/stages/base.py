@@ -61,9 +61,10 @@ class TinyModel(BaseConfig):
     intermediate_size: int = content(256, describe="Width of the MLP.", ge=8)
     max_positions: int = content(1024, describe="Longest sequence.", ge=16)
     rope_theta: float = content(100.0, describe="RoPE base; small, because the sequences are short.", gt=1)
-    tokenizer: Literal["words", "questions"] = content(
+    tokenizer: Literal["words", "questions", "tags"] = content(
         "words",
-        describe="words: the generators' phrases, then single bytes; questions: the lines of the judges' questions, too.",
+        describe="words: the generators' phrases, then single bytes; questions: the lines of the judges' questions, "
+        "too; tags: <think> and </think>, too, as in models that reason.",
     )
     phases: tuple[Phase, ...] = content(
         (), describe="Pretraining, one phase after the other; none: random weights."

@@ -70,6 +70,15 @@ def test_saved_tokenizers_give_every_text_back(tiny):
         assert tokenizer(text)["input_ids"] == build_tokenizer()(text)["input_ids"]
 
 
+def test_tags_of_thinking_are_single_tokens_where_they_are_asked_for(tmp_path):
+    run_base(tmp_path, tiny=base.TinyModel(**SHAPE, tokenizer="tags"))
+    _, tokenizer = load_policy(tmp_path / "model")
+    text = "<think>\n1+2=3\n</think>\n"
+    assert tokenizer.tokenize(text)[0] == "<think>" and "</think>" in tokenizer.tokenize(text)
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    assert len(tokenizer) == len(build_tokenizer()) + 2
+
+
 def test_phrases_are_single_tokens_and_markers_cannot_be_confused_with_text(tiny):
     _, tokenizer = load_policy(tiny)
     assert tokenizer.tokenize("Wait, let me recheck: 12-5=7") == [
