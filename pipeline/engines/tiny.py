@@ -95,6 +95,7 @@ def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int
         num_key_value_heads=config.kv_heads or config.heads,
         intermediate_size=config.intermediate_size,
         max_position_embeddings=config.max_positions,
+        initializer_range=config.initializer_range,
         rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
         tie_word_embeddings=config.kind == "causal",
         pad_token_id=tokenizer.pad_token_id,
