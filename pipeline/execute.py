@@ -29,7 +29,7 @@ from pipeline.errors import StageError, StudyError
 from pipeline.parents import end_with_parent
 from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.record import find_damage, is_done, write_record, writer_lock
-from pipeline.warm import HEAVY, WarmChild, start_job
+from pipeline.warm import WarmChild, is_heavy, start_job
 
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 LAUNCHED = ("sft", "rl")
@@ -105,7 +105,9 @@ def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str,
 def _start_warm(plan: FrozenPlan, key: str, job_file: Path, lock: int) -> WarmChild | None:
     """A fork of the warm server, for a CPU job of our own interpreter; None: start cold."""
     ours = plan.site.interpreter(plan.environment(key)) == (sys.executable, "")
-    if not ours or plan.stage(key) not in HEAVY or plan.config(key).get("gpus", 0) or _is_launched(plan, key):
+    if not ours or not is_heavy(plan.stage(key), plan.inputs(key)):
+        return None
+    if plan.config(key).get("gpus", 0) or _is_launched(plan, key):
         return None
     environment = plan.site.stage_environment(plan.code)
     return start_job("pipeline.stage_process", [str(job_file)], environment, plan.code, lock)

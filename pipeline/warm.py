@@ -19,14 +19,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 VARIABLE = "STUDYC_WARM"
 """Where the server listens; set for the jobs of the Snakemake process that started it."""
 
 HEAVY = frozenset({"base", "sft", "rl", "sample", "judge", "solve", "dialogue", "compress"})
-"""Stages that import torch."""
+"""Stages that import torch, or its libraries; others do where they have input `policy`, whose tokenizer they load."""
 
 READ_AT_IMPORT = (
     "ACCELERATE", "CUDA", "DATASETS", "HF_", "HOME", "HUGGINGFACE", "LD_", "MKL_", "NUMEXPR", "OMP_", "OPENBLAS",
@@ -35,6 +35,11 @@ READ_AT_IMPORT = (
 
 WORTHWHILE = 4
 """Heavy jobs from which a server saves more than its own start costs."""
+
+
+def is_heavy(stage: str, roles: Collection[str]) -> bool:
+    """Whether a job spends seconds on imports: by its stage, and by the roles of its inputs."""
+    return stage in HEAVY or "policy" in roles
 
 
 class WarmChild:

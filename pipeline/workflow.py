@@ -26,7 +26,7 @@ from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
 from pipeline.record import NAME as RECORD
 from pipeline.site import Site, read_site
-from pipeline.warm import HEAVY, WORTHWHILE, start_server
+from pipeline.warm import WORTHWHILE, is_heavy, start_server
 
 PLAN_VARIABLE = "STUDYC_PLAN"
 CODE_VARIABLE = "STUDYC_CODE"
@@ -148,7 +148,9 @@ class Workflow:
         jobs = [
             key
             for key in self._compiled.to_run
-            if self.plan.stage(key) in HEAVY and not self._gpus(key) and not self.plan.lead(key)
+            if is_heavy(self.plan.stage(key), self.plan.inputs(key))
+            and not self._gpus(key)
+            and not self.plan.lead(key)
         ]
         is_local = self._snakemake.executor_plugin.common_settings.local_exec
         if is_local and self.site.warm_start and len(jobs) >= WORTHWHILE:

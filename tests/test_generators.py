@@ -185,6 +185,11 @@ def test_the_marks_between_turns_are_those_of_the_tiny_models_chat_template():
     assert Template(CHAT_TEMPLATE).render(messages=chat) == written
 
 
+def test_questions_have_no_number_above_the_largest():
+    text = "".join(row["problem"] for row in rows_of(chains, 200, 0, largest=4))
+    assert set(re.findall(r"\d", text)) == set("1234")
+
+
 @pytest.mark.parametrize("module", [chains, traces])
 def test_an_instruction_stands_after_the_question_and_changes_neither_numbers_nor_split(module):
     bare = rows_of(module, 100, 3, split="test")

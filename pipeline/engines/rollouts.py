@@ -55,7 +55,7 @@ class Rollouts:
                 "problem_id": list(columns["id"]),
                 "problem": list(columns["problem"]),
                 "answer": [str(answer) for answer in columns["answer"]],
-                "response": [completion[0]["content"] for completion in completions],
+                "response": [catalogue.text_of(completion) for completion in completions],
                 "n_tokens": [len(ids) for ids in columns["completion_ids"]],
             }
         self._columns[f"reward_{name}"] = [None if value is None else float(value) for value in values]

@@ -21,6 +21,8 @@ from pipeline.stages.sft import SftConfig
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 
+TAGS = ("<think>", "</think>")
+
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
@@ -52,7 +54,7 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
 def build_tokenizer(kind: str = "words") -> Any:
     """Qwen2's tokenizer without merges: bytes, and as added tokens the generators' phrases and 10 to 99.
 
-    Kind `questions` has the fixed lines of the judges' questions besides.
+    Kind `questions` has the fixed lines of the judges' questions besides, kind `tags` those of thinking.
     """
     from tokenizers import AddedToken, pre_tokenizers
     from transformers import Qwen2Tokenizer
@@ -73,7 +75,7 @@ def build_tokenizer(kind: str = "words") -> Any:
         clean_up_tokenization_spaces=False,
     )
     words = [word for word in (*PHRASES, STEM) if len(word) > 1] + [str(number) for number in range(10, 100)]
-    words += phrases() if kind == "questions" else ()
+    words += {"words": (), "questions": phrases(), "tags": TAGS}[kind]
     tokenizer.add_tokens([AddedToken(word, normalized=False, special=False) for word in words])
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
@@ -93,9 +95,9 @@ def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int
         num_key_value_heads=config.kv_heads or config.heads,
         intermediate_size=config.intermediate_size,
         max_position_embeddings=config.max_positions,
+        initializer_range=config.initializer_range,
         rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
         tie_word_embeddings=config.kind == "causal",
-        initializer_range=config.init_std,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,

@@ -41,6 +41,9 @@ class Params(Config):
 
     min_steps: int = content(2, describe="Fewest operations of a problem.", ge=1)
     max_steps: int = content(4, describe="Most operations of a problem.", ge=1, le=12)
+    largest: int = content(
+        9, describe="Largest number in a question; smaller ones are learnt sooner.", ge=2, le=9
+    )
     style: Literal["short", "long"] = content("short", describe="Style of the solution.")
     rechecks: int = content(
         1, describe="Fewest times that a long solution goes over the whole sum again.", ge=0, le=8
@@ -101,10 +104,10 @@ def draw_row(params: Params, rng: random.Random) -> Row:
 
 def draw_sum(params: Params, rng: random.Random) -> tuple[int, list[tuple[str, int]]]:
     """The first number of a problem, and its operations."""
-    value = start = rng.randint(1, 9)
+    value = start = rng.randint(1, params.largest)
     steps = []
     for _ in range(rng.randint(params.min_steps, params.max_steps)):
-        operator, number = rng.choice("+-"), rng.randint(1, 9)
+        operator, number = rng.choice("+-"), rng.randint(1, params.largest)
         if operator == "-" and number > value and not params.negatives:
             operator = "+"
         value += number if operator == "+" else -number

@@ -45,12 +45,14 @@ def copy(tiny, tmp_path) -> Path:
     return Path(shutil.copytree(tiny, tmp_path / "copy"))
 
 
-@pytest.mark.parametrize("init_std", [0.02, 0.08])
-def test_random_weights_have_the_deviation_that_was_asked_for(tmp_path, init_std):
-    run_base(tmp_path, tiny=base.TinyModel(**{**SHAPE, "hidden_size": 64}, init_std=init_std))
+@pytest.mark.parametrize("initializer_range", [0.02, 0.08])
+def test_random_weights_have_the_deviation_that_was_asked_for(tmp_path, initializer_range):
+    run_base(
+        tmp_path, tiny=base.TinyModel(**{**SHAPE, "hidden_size": 64}, initializer_range=initializer_range)
+    )
     weights = load_file(tmp_path / "model" / "model.safetensors")
     for name in ("model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight"):
-        assert weights[name].std().item() == pytest.approx(init_std, rel=0.05)
+        assert weights[name].std().item() == pytest.approx(initializer_range, rel=0.05)
 
 
 def test_exactly_one_source_is_taken():
@@ -76,6 +78,15 @@ def test_saved_tokenizers_give_every_text_back(tiny):
     for text in texts:
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
         assert tokenizer(text)["input_ids"] == build_tokenizer()(text)["input_ids"]
+
+
+def test_tags_of_thinking_are_single_tokens_where_they_are_asked_for(tmp_path):
+    run_base(tmp_path, tiny=base.TinyModel(**SHAPE, tokenizer="tags"))
+    _, tokenizer = load_policy(tmp_path / "model")
+    text = "<think>\n1+2=3\n</think>\n"
+    assert tokenizer.tokenize(text)[0] == "<think>" and "</think>" in tokenizer.tokenize(text)
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    assert len(tokenizer) == len(build_tokenizer()) + 2
 
 
 def test_phrases_are_single_tokens_and_markers_cannot_be_confused_with_text(tiny):

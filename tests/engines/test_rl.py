@@ -16,6 +16,7 @@ import pytest
 from pipeline.engines import rl
 from pipeline.errors import InputError, StageError
 from pipeline.job import Job
+from pipeline.prompt import Prompt
 from pipeline.stages.rl import RewardTerm, RlConfig
 
 ROOT = Path(__file__).parents[2]
@@ -153,6 +154,14 @@ def test_the_reward_is_the_weighted_sum_of_the_terms(finished):
     log = pl.read_parquet(finished[0] / "log.parquet").pivot("metric", index="step", values="value")
     expected = log["rewards/accuracy/mean"] + 0.5 * log["rewards/soft_overlong/mean"]
     assert (log["reward"] - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("choice", ["never", "always"])
+def test_a_run_with_a_declared_opening_tag_keeps_its_rollouts_as_texts(policy, rows, tmp_path, choice):
+    config = make_config(algorithm="rloo", steps=1, prompt=Prompt(think_prefill=choice))
+    facts = run(tmp_path, policy, rows, config)
+    rollouts = pl.read_parquet(tmp_path / "rollouts.parquet")
+    assert rollouts.height == facts["rollouts"] == 8 and rollouts["response"].dtype == pl.String
 
 
 def test_published_steps_are_the_policies_of_those_steps(finished, policy, rows, tmp_path):

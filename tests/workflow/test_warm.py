@@ -166,6 +166,12 @@ time.sleep(120)
     assert _is_gone(pid)
 
 
+def test_jobs_that_load_a_tokenizer_start_warm_and_those_without_a_model_cold() -> None:
+    assert warm.is_heavy("sample", ("policy", "problems")) and warm.is_heavy("base", ())
+    assert warm.is_heavy("analyse", ("completions", "policy")), "it counts with the policy's tokenizer"
+    assert not warm.is_heavy("analyse", ("completions",)) and not warm.is_heavy("score", ("completions",))
+
+
 @pytest.mark.parametrize("stage", ["sft", "sample"])
 def test_cold_and_warm_starts_give_the_same_artifact(project: Path, server: None, stage: str) -> None:
     (plan,) = (project / "results" / "plans").glob("*.json")
