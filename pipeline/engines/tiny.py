@@ -167,6 +167,7 @@ def _phase_settings(config: TinyModel, phase: Phase) -> SftConfig:
         schedule=phase.schedule,
         warmup=phase.warmup,
         weight_decay=phase.weight_decay,
+        loss_on=phase.loss_on,
         max_length=config.max_positions,
         bucket_by_length=True,
         precision="fp32",

@@ -44,6 +44,10 @@ class Phase(BaseConfig):
     schedule: Schedule = content("cosine", describe="Learning-rate schedule of this phase.")
     warmup: float = content(0.05, describe="Share of the updates spent warming up.", ge=0, lt=1)
     weight_decay: float = content(0.0, describe="AdamW weight decay.", ge=0)
+    loss_on: Literal["completion", "all"] = content(
+        "completion",
+        describe="Tokens that carry loss; all: what stands in the problem is learnt, too (a dialogue's earlier turns).",
+    )
 
 
 class TinyModel(BaseConfig):

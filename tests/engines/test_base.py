@@ -161,6 +161,18 @@ def test_phases_train_on_the_inputs_that_they_name(tmp_path):
     load_policy(tmp_path / "out/model")
 
 
+@pytest.mark.parametrize(("loss_on", "learns_problem"), [("completion", False), ("all", True)])
+def test_a_phase_learns_problems_only_where_they_carry_loss(tmp_path, loss_on, learns_problem):
+    row = {"id": "a", "problem": "What is 1?", "answer": "1", "solution": "2"}
+    data = write_rows(tmp_path / "data", [row | {"id": f"a{i}"} for i in range(8)])
+    phase = base.Phase(data=(0,), batch_size=8, epochs=60, learning_rate=1e-2, loss_on=loss_on)
+    run_base(tmp_path / "out", data=(data,), tiny=base.TinyModel(**SHAPE, phases=(phase,)))
+    model, tokenizer = load_policy(tmp_path / "out/model")
+    ids = tokenizer("<|user|>What is 1?", return_tensors="pt")["input_ids"]
+    guessed = model(ids).logits[0, :-1].argmax(-1).tolist()
+    assert (guessed == ids[0, 1:].tolist()) is learns_problem
+
+
 def test_a_phase_that_names_missing_data_is_refused(tmp_path):
     with pytest.raises(InputError, match="data input 1"):
         run_base(tmp_path, tiny=base.TinyModel(phases=(base.Phase(data=(1,)),)))
