@@ -25,7 +25,7 @@ def test_a_twin_runs_and_its_report_shows_everything_its_paper_shows(name: str, 
     text = (ROOT / "specs" / "tiny" / f"{name}.yaml").read_text()
     spec = yaml.safe_load(text)
     project = make_project(tmp_path / "project", {f"{name}.yaml": text})
-    studyc(project, "run", f"specs/{name}.yaml", "--cores", "2", timeout=1_200)
+    studyc(project, "run", f"specs/{name}.yaml", timeout=1_200)
     assert not planned_jobs(project, study=f"specs/{name}.yaml")
 
     (folder,) = (project / "results" / "report").iterdir()
