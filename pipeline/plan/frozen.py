@@ -16,14 +16,16 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, RefusedError
 from pipeline.fingerprint import SCHEME
 from pipeline.plan.artifact import Artifact
-from pipeline.plan.compiled import Plan
 from pipeline.record import write_atomically
 from pipeline.site import Site
+
+if TYPE_CHECKING:  # every job reads a frozen plan: none should wait for the planner's modules
+    from pipeline.plan.compiled import Plan
 
 FORMAT = 1
 PLANS = "plans"
