@@ -79,7 +79,9 @@ class _Drawing:
                 line for metric_index in range(len(self.metrics)) for line in self._lines(panel, metric_index)
             ]
             if any(line.points for line in lines):
-                panels.append((panel or self.metrics[0].label, self._draw_panel(panel, lines)))
+                several = len(self.metrics) > 1 and not panel
+                title = self._measure(panel) if several else panel or self.metrics[0].label
+                panels.append((title, self._draw_panel(panel, lines)))
         keys = [dict(g[0]) for g in self.groups]
         legend = list(self.encoding.legend(keys)) if self.figure.lines else []
         legend += [LegendEntry(name, f"s{i % COLOURS}") for i, name in enumerate(self.figure.families)]
@@ -140,7 +142,7 @@ class _Drawing:
             levels = dict(key)
             several = len(self.metrics) > 1
             if self.figure.families:
-                colour, label = self._family_colour(levels[FAMILY]), levels[FAMILY]
+                colour, label = self._family_colour(levels[FAMILY]), ""  # a frontier's points lie close
             else:
                 colour = self.encoding.colour_of(levels) if key else f"s{index % COLOURS}"
                 label = (

@@ -233,13 +233,15 @@ def _draw_bars(
     """Bars of one series beside those of the others, each with its interval."""
     width = min(0.8 * (at_x(1) - at_x(0)) / count, 34.0)
     parts = [Markup('<g class="{}">').format(line.colour)]
+    kind = "column hollow" if line.dash else "column"  # a line's dash is a column's outline
+    dash = Markup(' stroke-dasharray="{}"').format(DASHES[line.dash % 4]) if line.dash else ""
     for p in line.points:
         x = at_x(p.x) + (index - (count - 1) / 2) * width
         y, foot = at_y(p.y), min(at_y(0.0), bottom)
         parts.append(
             Markup(
-                '<rect class="column" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
-            ).format(x - width / 2 + 1, min(y, foot), width - 2, abs(foot - y), p.words)
+                '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"{}><title>{}</title></rect>'
+            ).format(kind, x - width / 2 + 1, min(y, foot), width - 2, abs(foot - y), dash, p.words)
         )
         if p.low is not None and p.high is not None and math.isfinite(p.low) and math.isfinite(p.high):
             parts.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import polars as pl
 import pytest
 from synthetic import put_log, put_record
 
+from pipeline.report.artifacts import Store
 from pipeline.report.build import build
 from pipeline.report.columns import vote
+from pipeline.report.declared import draw_declared
+from pipeline.report.summaries import Summaries, list_metrics
 from tests.test_claim_docs import EXAMPLES, compile_examples
 
 LENGTHS = {"none": 1.0, "plain": 0.9, "plp_2": 0.6, "plp_5": 0.45, "eff_1": 0.7, "eff_4": 0.5}
@@ -161,13 +165,36 @@ def test_a_family_is_one_line_over_a_metric_and_the_papers_points_have_both_coor
         lines = re.findall(r'<g class="(s\d)"><polyline class="thick" points="([^"]+)"', panel)
         assert [(colour, len(points.split())) for colour, points in lines] == [("s0", 2), ("s1", 2)]
         assert all(sorted(found) == found for found in (_columns(points) for _, points in lines))
-        assert "PLP" in panel and "Efficient" in panel
+        assert 'class="label' not in panel, "words among the points of a frontier hide them"
     for panel, printed in zip(panels, ("86.3 % at 411", "85.1 % at 3,606"), strict=True):
         marks = re.findall(r'<path class="mark (s\d)" [^>]*><title>([^<]+)</title>', panel)
         assert marks == [("s0", f"small · plp_5: {printed} (Paper, table 1)")], (
             "the other cells are no family's"
         )
-    assert "the paper" in figure and figure.count("PLP") > 2, "the legend names both"
+    legend = figure.split('class="legend"')[1].split("</div>")[0]
+    assert all(name in legend for name in ("PLP", "Efficient", "the paper's number"))
+
+
+def test_several_metrics_share_a_panel_that_has_the_name_of_none(built) -> None:
+    request, page = built
+    figure = next(f for f in request.figures if f.name == "reflective")
+    where = {"model": ("small",), "rl": ("none",)}
+    store = Store(page.page.parents[2])
+    summaries = Summaries(request, list_metrics(request, store), store, [])
+    drawn = draw_declared(replace(figure, panels=None, where=where, measures=("easy",)), summaries, store)
+    assert [title for title, _ in drawn.panels] == ["easy"] and len(drawn.legend) == 2
+
+
+def test_columns_of_a_second_factor_are_hollow(built) -> None:
+    request, page = built
+    figure = next(f for f in request.figures if f.name == "reflective")
+    store = Store(page.page.parents[2])
+    summaries = Summaries(request, list_metrics(request, store), store, [])
+    lines = {"lines": ("model", "rl"), "y": ("accuracy",), "panels": None, "measures": ("easy",)}
+    where = {"model": ("small",), "sft": ("none",), "rl": ("none", "plain")}
+    ((_, panel),) = draw_declared(replace(figure, where=where, **lines), summaries, store).panels
+    assert panel.count('class="column"') == panel.count('class="column hollow"') == 1
+    assert panel.count("stroke-dasharray") == 1
 
 
 def _columns(points: str) -> list[float]:
