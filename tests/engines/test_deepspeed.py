@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -23,9 +24,14 @@ from pipeline.stages.rl import RewardTerm, RlConfig
 from pipeline.stages.sft import SftConfig
 
 ROOT = Path(__file__).parents[2]
+CAN_COMPILE = (
+    shutil.which("g++")
+    and (shutil.which("ninja") or (Path(sys.executable).parent / "ninja").exists())
+    and (Path(sysconfig.get_paths()["include"]) / "Python.h").exists()
+)
 NEEDS_COMPILER = pytest.mark.skipif(
-    not (shutil.which("g++") and (shutil.which("ninja") or (Path(sys.executable).parent / "ninja").exists())),
-    reason="DeepSpeed compiles its CPU communication with g++ and ninja, and one of them is absent",
+    not CAN_COMPILE,
+    reason="DeepSpeed compiles its CPU communication: it needs g++, ninja and Python's headers (python3-dev)",
 )
 pytestmark = [pytest.mark.slow, NEEDS_COMPILER, pytest.mark.xdist_group("deepspeed")]
 
