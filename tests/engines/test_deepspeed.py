@@ -33,7 +33,7 @@ NEEDS_COMPILER = pytest.mark.skipif(
     not CAN_COMPILE,
     reason="DeepSpeed compiles its CPU communication: it needs g++, ninja and Python's headers (python3-dev)",
 )
-pytestmark = [pytest.mark.slow, NEEDS_COMPILER, pytest.mark.xdist_group("deepspeed")]
+pytestmark = [pytest.mark.distributed, pytest.mark.slow, NEEDS_COMPILER]
 
 SFT = {"learning_rate": 1e-2, "epochs": 5, "batch_size": 4, "max_length": 200, "precision": "fp32"}
 STEPS = 20

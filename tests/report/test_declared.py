@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -171,7 +172,7 @@ def test_a_family_is_one_line_over_a_metric_and_the_papers_points_have_both_coor
         assert marks == [("s0", f"small · plp_5: {printed} (Paper, table 1)")], (
             "the other cells are no family's"
         )
-    legend = figure.split('class="legend"')[1].split("</div>")[0]
+    legend = html.unescape(figure).split('class="legend"')[1].split("</div>")[0]
     assert all(name in legend for name in ("PLP", "Efficient", "the paper's number"))
 
 
