@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-LEVELS = ("none", "128", "256", "2048")
+LEVELS = ("none", "128", "256", "3072")
 
 
 def main(numbers: Path = Path("results/reports/demo/numbers.csv")) -> None:
