@@ -9,13 +9,14 @@ Refused, each with its remedy: a key variable that is not set or holds no key, 4
 from __future__ import annotations
 
 import email.utils
+import itertools
 import os
 import random
 import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import httpx
@@ -56,29 +57,33 @@ class Endpoint:
     def ask(self, questions: Sequence[Question]) -> Iterator[Reply]:
         """Put every question, `config.parallel` at once; replies come as they arrive.
 
+        A further question is put only when a reply has been taken from here: the caller has written it down by
+        then, so that a kill loses no more replies than requests may be under way.
         The first failure that another try cannot mend stops new requests; replies under way are still yielded,
         because they are paid for, and then it is raised.
         """
         stop, failure = threading.Event(), None
+        left, under_way = iter(questions), set[Future[Reply]]()
         with ThreadPoolExecutor(self.config.parallel) as pool:
-            futures = [pool.submit(self._ask_one, question, stop) for question in questions]
-
-            def end() -> None:
-                stop.set()
-                for future in futures:
-                    future.cancel()
-
             try:
-                for future in as_completed(futures):
+                while True:
+                    free = 0 if stop.is_set() else self.config.parallel - len(under_way)
+                    under_way |= {
+                        pool.submit(self._ask_one, one, stop) for one in itertools.islice(left, free)
+                    }
+                    if not under_way:
+                        break
+                    ended = next(iter(wait(under_way, return_when=FIRST_COMPLETED).done))
                     try:
-                        yield future.result()
+                        yield ended.result()
                     except CancelledError:
-                        continue
+                        pass
                     except StudyError as problem:
                         failure = failure or problem
-                        end()
+                        stop.set()
+                    under_way.discard(ended)
             finally:
-                end()
+                stop.set()
         if failure is not None:
             raise failure
 
