@@ -21,6 +21,7 @@ from pipeline.engines.sampling import (
     Request,
     Sampler,
     encode_requests,
+    plan_rows,
     read_problems,
     row_seed,
     sample_missing,
@@ -52,7 +53,9 @@ def hold_dialogues(job: Job) -> dict[str, Any]:
     config: DialogueConfig = job.config
     problems = read_problems(job.one("rows") / "rows.parquet")
     loader = Loader(job.one("policy") / "model", config, job.work)
-    dialogues = _plan_dialogues(problems, config.samples, job.seed)
+    dialogues = plan_rows(problems, config.samples, job.seed).with_columns(
+        cut_in=pl.lit(None, dtype=pl.String)
+    )
     answers, notes = [], []
     for turn in TURNS:
         path = job.work / f"turn-{turn}.parquet"
@@ -76,20 +79,6 @@ def hold_dialogues(job: Job) -> dict[str, Any]:
     write_frame(job.folder / "dialogues.parquet", dialogues.select(*SCHEMA))
     job.progress(facts["responses"], facts["responses"], "responses")
     return facts
-
-
-def _plan_dialogues(problems: pl.DataFrame, samples: int, seed: int) -> pl.DataFrame:
-    """One row per dialogue before anything is said; the seed is that of `sample`."""
-    rows = problems.select(
-        pl.col("id").alias("problem_id"),
-        pl.lit(list(range(samples)), dtype=pl.List(pl.Int64)).alias("sample_index"),
-        "problem",
-        "answer",
-    ).explode("sample_index")
-    seeds = [row_seed(seed, *key) for key in rows.select("problem_id", "sample_index").iter_rows()]
-    return rows.with_columns(
-        pl.Series("seed", seeds, dtype=pl.Int64), cut_in=pl.lit(None, dtype=pl.String)
-    ).with_row_index("position")
 
 
 def turn_seed(seed: int, turn: str) -> int:

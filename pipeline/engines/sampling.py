@@ -206,17 +206,21 @@ def _read_ready(job: Job) -> dict[str, Any] | None:
 
 def _wanted_rows(job: Job) -> polars.DataFrame:
     """Every row of completions.parquet before its response is known, in order."""
+    problems = read_problems(job.one("problems") / "rows.parquet")
+    return plan_rows(problems, job.config.samples, job.seed)
+
+
+def plan_rows(problems: polars.DataFrame, samples: int, seed: int) -> polars.DataFrame:
+    """One row per problem and sample, in order: problem_id, sample_index, problem, answer, seed, position."""
     import polars as pl
 
-    problems = read_problems(job.one("problems") / "rows.parquet")
-    k = job.config.samples
     rows = problems.select(
         pl.col("id").alias("problem_id"),
-        pl.lit(list(range(k)), dtype=pl.List(pl.Int64)).alias("sample_index"),
+        pl.lit(list(range(samples)), dtype=pl.List(pl.Int64)).alias("sample_index"),
         "problem",
         "answer",
     ).explode("sample_index")
-    seeds = [row_seed(job.seed, *key) for key in rows.select("problem_id", "sample_index").iter_rows()]
+    seeds = [row_seed(seed, *key) for key in rows.select("problem_id", "sample_index").iter_rows()]
     return rows.with_columns(pl.Series("seed", seeds, dtype=pl.Int64)).with_row_index("position")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
@@ -32,3 +32,15 @@ class Model(BaseModel):
 Scalar = str | int | float
 Selector = dict[str, Scalar | tuple[Scalar, ...] | None]
 """factor: level, or several; `step: n` for a checkpoint."""
+
+
+def _as_names(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+_SOME = Annotated[tuple[str, ...], Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_names, json_schema_input_type=str | tuple[str, ...])]
+"""Several names, or one that stands for a list of one."""
+
+SomeNames = Annotated[_SOME, BeforeValidator(_as_names, json_schema_input_type=str | _SOME)]
+"""The same, at least one."""

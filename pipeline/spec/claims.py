@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.spec.base import Model, Scalar, Selector
+from pipeline.spec.base import Model, Names, Scalar, Selector
 
 ClaimSelector = dict[str, Scalar | tuple[Scalar, ...] | dict[str, Any] | None]
 """A selector that may also name a `measure` and a `metric`, pick `{max: [levels]}`, and give a stretch of steps."""
@@ -116,9 +116,7 @@ class ClaimSpec(Model):
         "`… at every step`, or `never …`, which tolerates changes up to `by`.",
     )
     where: ClaimSelector = Field({}, description="Restricts all sides.")
-    for_each: tuple[str, ...] = Field(
-        (), description="Decide once per level of these factors, or per measure."
-    )
+    for_each: Names = Field((), description="Decide once per level of these factors, or per measure.")
     published: str | None = Field(None, description="What the paper reports, shown beside the verdict.")
 
     @model_validator(mode="before")
@@ -127,8 +125,6 @@ class ClaimSpec(Model):
         if not isinstance(value, dict):
             return value
         changed = dict(value)
-        if isinstance(value.get("for_each"), str):
-            changed["for_each"] = (value["for_each"],)
         limits = value.get("between")
         if isinstance(limits, tuple) and all(_is_number(x) for x in limits):
             changed["between"] = tuple(float(x) for x in limits)

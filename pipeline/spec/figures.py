@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.spec.base import Model, Selector
+from pipeline.spec.base import Model, Names, Selector, SomeNames
 from pipeline.spec.claims import MetricSpec
 
 Band = tuple[float, float]
@@ -25,7 +25,7 @@ class FigureSpec(Model):
     y: str | MetricSpec | tuple[str | MetricSpec, ...] = Field(
         "accuracy", description="The metric, or several to compare."
     )
-    lines: tuple[str, ...] = Field((), description="Factors whose levels are lines (the first by colour).")
+    lines: Names = Field((), description="Factors whose levels are lines (the first by colour).")
     families: dict[str, Selector] = Field(
         {},
         description="{NAME: selector}: named sets of cells, each one line, where x is a metric (a frontier); "
@@ -55,8 +55,6 @@ class FigureSpec(Model):
         if not isinstance(value, dict):
             return value
         changed = dict(value)
-        if isinstance(value.get("lines"), str):
-            changed["lines"] = (value["lines"],)
         band = value.get("band")
         if isinstance(band, dict):
             changed["band"] = {str(k): _as_floats(v) for k, v in band.items()}
@@ -76,8 +74,8 @@ class TableSpec(Model):
 
     title: str | None = Field(None, description="Heading; the table's name when absent.")
     caption: str = Field("", description="Words below the heading.")
-    rows: tuple[str, ...] = Field(
-        description="Factors whose levels are rows; `step` among them shows the checkpoint.", min_length=1
+    rows: SomeNames = Field(
+        description="Factors whose levels are rows; `step` among them shows the checkpoint."
     )
     columns: tuple[str, ...] = Field(
         description="`MEASURE METRIC` each; `A+B METRIC` for a macro mean, a METRIC alone for that over all measures.",
@@ -88,13 +86,6 @@ class TableSpec(Model):
         (), description="Which of them, selector after selector, each with its own `step`; all when absent."
     )
     published: bool = Field(True, description="Show the paper's numbers and the differences.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_row_factor(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("rows"), str):
-            return {**value, "rows": (value["rows"],)}
-        return value
 
 
 class PublishedSpec(Model):

@@ -72,10 +72,6 @@ def schema() -> dict[str, Any]:
         "enum": list(benchmarks.names()),
         "description": source["benchmark"]["description"],
     }
-    for name, key in (("ClaimSpec", "for_each"), ("FigureSpec", "lines"), ("TableSpec", "rows")):
-        several = definitions[name]["properties"][key]  # one name may stand for a list of one
-        words = {key: several.pop(key) for key in ("description", "default") if key in several}
-        definitions[name]["properties"][key] = {"anyOf": [{"type": "string"}, several], **words}
     definitions["Prompt"]["properties"] = _or_references(definitions["Prompt"]["properties"])
     properties["replicates"] = {"anyOf": [{"type": "integer", "minimum": 1}, properties["replicates"]]}
     return {
