@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from pipeline.engines.policy import check_policy_folder, quiet_libraries
+from pipeline.engines.policy import check_policy_folder, load_tokenizer, load_weights
 from pipeline.errors import InputError
 
 PIECE_TOKENS = 512
@@ -112,27 +112,8 @@ class Compressor:
 def load_classifier(folder: Path, precision: str, device: str) -> tuple[Any, Any]:
     """(token-classification model in eval mode, fast tokenizer) of a model folder; InputError otherwise."""
     check_policy_folder(folder)
-    quiet_libraries()
-    from transformers import AutoModelForTokenClassification, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    options = {"trust_remote_code": False, "local_files_only": True}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-        model, loaded = AutoModelForTokenClassification.from_pretrained(
-            folder,
-            dtype={"fp32": torch.float32, "bf16": torch.bfloat16}[precision],
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
-        )
-    except Exception as problem:
-        raise InputError(
-            f"{folder}: not a token-classification model: {str(problem).strip().splitlines()[0]}",
-            "Take a compressor such as microsoft/llmlingua-2-xlm-roberta-large-meetingbank.",
-        ) from problem
+    tokenizer = load_tokenizer(folder, is_classifier=True)
+    model, loaded = load_weights("AutoModelForTokenClassification", folder, precision)
     missing = sorted(loaded.get("missing_keys", ()))
     if missing or model.config.num_labels != 2:
         what = f"weights are missing, first {missing[0]}" if missing else f"{model.config.num_labels} labels"

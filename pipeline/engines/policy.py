@@ -59,31 +59,35 @@ def load_policy(
     folder = Path(folder)
     check_policy_folder(folder)
     quiet_libraries()
+    tokenizer = load_tokenizer(folder, chat_template=chat_template)
+    model, loaded = load_weights("AutoModelForCausalLM", folder, precision, attn_implementation=attention)
+    _check_weights(folder, model, tokenizer, loaded)
+    return model.to(device).eval(), tokenizer
+
+
+def load_weights(kind: str, folder: Path, precision: str, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """A model by transformers' class `kind` from a folder's safetensors, and what loading found; InputError."""
     import torch
-    from transformers import AutoModelForCausalLM
+    import transformers
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    tokenizer = load_tokenizer(folder, chat_template=chat_template)
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     try:
-        model, loaded = AutoModelForCausalLM.from_pretrained(
+        return getattr(transformers, kind).from_pretrained(
             folder,
-            dtype=dtype,
-            attn_implementation=attention,
+            dtype={"fp32": torch.float32, "bf16": torch.bfloat16}[precision],
             trust_remote_code=False,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            **options,
         )
-    except Exception as problem:
+    except Exception as problem:  # transformers and safetensors raise whatever a damaged file leads to
         raise InputError(
             f"{folder}: the weights cannot be loaded: {_first_line(problem)}",
             "The folder is damaged or of an unknown architecture: copy or download it again.",
         ) from problem
-    _check_weights(folder, model, tokenizer, loaded)
-    return model.to(device).eval(), tokenizer
 
 
 def load_tokenizer(folder: Path, *, chat_template: bool = True, is_classifier: bool = False) -> Any:
