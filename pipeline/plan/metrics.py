@@ -6,6 +6,7 @@ computed from responses); what has none is a problem with its place and the near
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,9 +32,34 @@ class Metrics:
         self.study = lowered.study
         self.lowered = lowered
         self.problems = problems
+        self.is_whole = not self.study.broken and not problems
+        """Whether all of the study that a metric may refer to was understood: what is missing then is its own fault."""
         self.given: dict[str, GivenMetric] = {}
         raw = self.study.spec.analyses
         self.declared = [name if isinstance(name, str) else next(iter(name), "") for name in raw]
+
+    @functools.cached_property
+    def analysed(self) -> frozenset[tuple[str, str]]:
+        """(analysis, measure) wherever an analysis is taken of at least one cell."""
+        return frozenset((name, unit.measure) for unit in self.lowered.units for name in unit.analyses)
+
+    def is_measured(self, metric: str, measures: Iterable[str], path: PathTuple) -> bool:
+        """Whether what a metric reads is taken on every one of some measures; else a problem that names those."""
+        if "." not in metric:
+            return True
+        measures = list(dict.fromkeys(measures))
+        needed = [name for name in self.declared if f"{name}." in metric]
+        without = [m for m in measures if any((name, m) not in self.analysed for name in needed)]
+        if without:
+            measured = [name for name in measures if name not in without]
+            self.problems.add(
+                path,
+                f"metric {metric!r} is not measured on {', '.join(without)}",
+                f"Name the measure: {', '.join(measured)}."
+                if measured
+                else "Add the measure to the analysis.",
+            )
+        return not without
 
     def name(self, metric: Any, path: PathTuple, measures: Iterable[str] = ()) -> str | None:
         """The name of a metric (text, MetricSpec or its mapping); None after noting what is wrong."""
@@ -100,7 +126,7 @@ class Metrics:
     def _is_data(self, metric: str, rest: str, path: PathTuple) -> bool:
         name, dot, fact = rest.partition(".")
         if name not in self.lowered.data_keys:
-            if not self.study.broken and not self.problems:
+            if self.is_whole:
                 self.problems.add(
                     path,
                     f"data {name!r} is no data entry of the study",

@@ -44,7 +44,6 @@ class Quantities:
         self.metrics = metrics
         self.cells = CellIndex(lowered.cells)
         self._last_runs: dict[tuple[tuple[str, str], ...], dict[int, int]] | None = None
-        self._analysed: set[tuple[str, str]] | None = None
 
     def check(self, selector: Mapping[str, Any], path: PathTuple) -> None:
         """Note unknown factors, levels, measures, metrics and malformed picks of a selector."""
@@ -163,25 +162,15 @@ class Quantities:
         if not found:
             return self._note_nothing(merged, path, self._remedy(steps))
         if lacking := self._places_without(merged, wanted, measures):
-            self.problems.add(
-                path,
-                f"measure {lacking[0]!r} is not taken at {lacking[1]}",
-                "Name the measures that are, or widen its `only`.",
-            )
+            if self.metrics.is_whole:
+                what = f"measure {lacking[0]!r} is not taken at {lacking[1]}"
+                self.problems.add(path, what, "Name the measures that are, or widen its `only`.")
             return None
         if skipped := self._skipped(metric, found):
             what = f"metric {metric!r} is not measured at {skipped}"
             self.problems.add(path, what, "Name cells where it is, or widen the `only` of its analysis.")
             return None
-        if without := self._measures_without(metric, found):
-            what = f"metric {metric!r} is not measured on {', '.join(without)}"
-            measured = [name for name in measures if name not in without]
-            remedy = (
-                f"Name the measure: {', '.join(measured)}."
-                if measured
-                else "Add the measure to the analysis."
-            )
-            self.problems.add(path, what, remedy)
+        if not self.metrics.is_measured(metric, (self.lowered.units[index].measure for index in found), path):
             return None
         return Mean(metric=metric, units=tuple(found))
 
@@ -202,23 +191,12 @@ class Quantities:
         """The first cell among some units at which an analysis is not taken, though it is on that measure."""
         if "." not in metric:
             return ""
-        if self._analysed is None:
-            self._analysed = {(name, unit.measure) for unit in self.lowered.units for name in unit.analyses}
-        needed = [(name, measure) for name, measure in self._analysed if f"{name}." in metric]
+        needed = [(name, measure) for name, measure in self.metrics.analysed if f"{name}." in metric]
         for unit in (self.lowered.units[index] for index in found):
             if any(measure == unit.measure and name not in unit.analyses for name, measure in needed):
                 cell = " ".join(f"{factor}={level}" for factor, level in unit.cell.items())
                 return cell if unit.step is None else f"{cell} step {unit.step}"
         return ""
-
-    def _measures_without(self, metric: str, found: Sequence[int]) -> list[str]:
-        """The measures among some units that lack an analysis which a metric reads."""
-        if "." not in metric:
-            return []
-        units = [self.lowered.units[index] for index in found]
-        declared = {name for unit in self.lowered.units for name in unit.analyses}
-        needed = [name for name in declared if f"{name}." in metric]
-        return list(dict.fromkeys(u.measure for u in units if any(name not in u.analyses for name in needed)))
 
     def _curve(self, column: str, merged: Mapping[str, Any], pick: str, path: PathTuple) -> Curve | None:
         steps = merged.get(STEP)
@@ -253,7 +231,7 @@ class Quantities:
         return self._last_runs
 
     def _note_nothing(self, merged: Mapping[str, Any], path: PathTuple, remedy: str) -> None:
-        if not self.study.broken and not self.problems:
+        if self.metrics.is_whole:
             shown = ", ".join(
                 f"{f}: {' or '.join(chosen_levels(v)) if not isinstance(v, Mapping) else dict(v)}"
                 for f, v in merged.items()

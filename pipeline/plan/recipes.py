@@ -244,12 +244,14 @@ class Recipes:
                 )
             return None
         if benchmark is not None and benchmark not in benchmarks.names():
+            what = f"{label}: {benchmark!r} is neither a benchmark nor a data entry"
             remedy = suggest(benchmark, [*benchmarks.names(), *known_data])
-            self._note(
-                locate(("benchmark",), False),
-                f"{label}: {benchmark!r} is neither a benchmark nor a data entry",
-                remedy,
-            )
+            if benchmark in known_data:
+                what, remedy = (
+                    f"{label}: {benchmark!r} is a data entry, no benchmark",
+                    f"Write data: {benchmark}.",
+                )
+            self._note(locate(("benchmark",), False), what, remedy)
             return None
         words.setdefault("prompt", self.study.spec.prompt)
         module = stages.load("sample")

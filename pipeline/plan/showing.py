@@ -67,14 +67,14 @@ class _Compiler:
         before = len(self.problems)
         measures = self._measures(spec.measure, (*path, MEASURE))
         metrics = spec.y if isinstance(spec.y, tuple) else (spec.y,)
-        y = [self.metrics.name(metric, (*path, "y"), measures) for metric in metrics]
+        y = [self._metric(metric, (*path, "y"), measures) for metric in metrics]
         is_factor = spec.x in self.study.factors
         if not is_factor and spec.x != STEP:
             known = (*self.study.factors, STEP, "tokens", "accuracy")
             if spec.x not in known and "." not in spec.x and "@" not in spec.x:
                 self.problems.add((*path, "x"), f"x: {spec.x!r} is unknown", suggest(spec.x, known))
             else:
-                self.metrics.name(spec.x, (*path, "x"), measures)
+                self._metric(spec.x, (*path, "x"), measures)
         self._check_factors(spec, path)
         check_selector(self.study, spec.where, (*path, "where"), self.problems)
         self._check_families(spec, path)
@@ -107,6 +107,14 @@ class _Compiler:
             published=spec.published,
             bands=spec.band if isinstance(spec.band, dict) else {"": spec.band} if spec.band else {},
         )
+
+    def _metric(self, metric: Any, path: PathTuple, measures: tuple[str, ...]) -> str | None:
+        """The name of a metric that is taken on every one of the measures; None after noting what is wrong."""
+        before = len(self.problems)
+        name = self.metrics.name(metric, path, measures)
+        if name is None or len(self.problems) > before or not self.metrics.is_measured(name, measures, path):
+            return None
+        return name
 
     def _measures(self, given: str | tuple[str, ...] | None, path: PathTuple) -> tuple[str, ...]:
         names = () if given is None else (given,) if isinstance(given, str) else given
@@ -228,7 +236,7 @@ class _Compiler:
         """`MEASURE METRIC`, `A+B METRIC` or a METRIC alone → (measures joined or "", metric)."""
         names, _, metric = text.strip().rpartition(" ")
         measures = self._measures(tuple(part.strip() for part in names.split("+") if part.strip()), path)
-        found = self.metrics.name(metric, path, measures)
+        found = self._metric(metric, path, measures)
         return None if found is None else (JOINED.join(measures), found)
 
     def published(self, index: int, spec: PublishedSpec) -> Iterable[Published]:
@@ -236,7 +244,7 @@ class _Compiler:
         label = spec.label or ""
         if spec.value is not None:
             measures = self._measures(spec.measure, (*path, MEASURE))
-            metric = self.metrics.name(spec.metric, (*path, "metric"), measures)
+            metric = self._metric(spec.metric, (*path, "metric"), measures)
             if metric is not None and self._is_cell(spec.cell, (*path, "cell")):
                 yield self._number(spec, spec.cell, label, (JOINED.join(measures), metric), spec.value)
             return

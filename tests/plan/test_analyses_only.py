@@ -84,3 +84,25 @@ def test_selectors_that_choose_nothing_known_are_refused(
     selectors: str, message: str, tmp_path: Path
 ) -> None:
     assert message in errors_of(with_only(selectors), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "claims:\n  shown: {metric: METRIC, of: {rl: acc}, measure: second, at_most: 0.1}\n",
+        "figures:\n  shown: {x: sft, lines: [model, rl], measure: [heldout, second], y: METRIC}\nclaims:\n",
+        "figures:\n  shown: {x: METRIC, measure: second}\nclaims:\n",
+        "tables:\n  shown: {rows: [model, sft, rl], columns: [second METRIC]}\nclaims:\n",
+        "published:\n  - {cell: {sft: none, rl: none}, measure: second, metric: METRIC, value: 1, source: x}\nclaims:\n",
+    ],
+)
+def test_what_is_analysed_on_other_measures_alone_is_shown_nowhere_empty(shown: str, tmp_path: Path) -> None:
+    text = BASIC.replace("  heldout:\nanal", "  heldout:\n  second: {data: heldout}\nanal")
+    text = text.replace("claims:\n", shown.replace("METRIC", "reflection_keywords.reflects"))
+    compile_text(text, tmp_path)
+    only = text.replace("[reflection_keywords]", "[{reflection_keywords: {measures: heldout}}]")
+    message = errors_of(only, tmp_path)
+    assert "metric 'reflection_keywords.reflects' is not measured on second\n" in message
+    assert (
+        "Name the measure: heldout." if "[heldout" in shown else "Add the measure to the analysis."
+    ) in message

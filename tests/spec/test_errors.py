@@ -73,6 +73,13 @@ CASES = {
         ("above: {sft: none}, times", 'above: {sft: "64"}, times'),
         ("metric: accuracy, of: {rl: acc", "metric: reflecton_keywords.share, of: {rl: acc"),
     ),
+    "several_claims_about_cells_that_do_not_run": edited(
+        ("{sft: none, rl: none}, at_least", "{sft: none, rl: acc}, at_least"),
+        ("step: 2}", "step: 3}"),
+    ),
+    "a_measure_of_nothing_and_claims_about_it": edited(
+        ("  heldout:\nanal", "  heldout:\n  second: {benchmark: heldout}\n  third: {benchmark: math50}\nanal"),
+    ),
     "recipes_in_a_circle": edited(
         ("recipes:\n", "recipes:\n  a: {inherits: b}\n  b: {inherits: a}\n"),
         ("inherits: sft, data: long, rows: 32", "inherits: a"),
