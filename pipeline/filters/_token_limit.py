@@ -49,17 +49,17 @@ def from_text(description: str) -> Any:
 
 
 class TokenLimit:
-    """Says which texts have more than `limit` tokens; `threads` calls of the tokenizer run at a time."""
+    """Says which texts have more than `limit` tokens."""
 
-    def __init__(self, tokenizer: Any, limit: int, threads: int = 1) -> None:
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # our threads, as many as the site gives
+    def __init__(self, tokenizer: Any, limit: int) -> None:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # our processes, as many as the site gives
         self.limit = limit
         description = {}
         if (fast := getattr(tokenizer, "backend_tokenizer", None)) is not None:
             fast.no_padding()
             fast.no_truncation()
             description = json.loads(fast.to_str())
-        self.counts = TokenCounts(tokenizer, description, threads)
+        self.counts = TokenCounts(tokenizer, description)
         self.is_bounded = bool(description) and is_byte_level(description)
 
     def exceeded(self, texts: Sequence[str]) -> list[bool]:

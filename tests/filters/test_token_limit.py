@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from pipeline.filters import _token_limit as token_limit
-from pipeline.filters._token_counts import PATTERNS, is_byte_level, known_pattern
+from pipeline.filters._token_counts import PATTERNS, in_python, is_byte_level, known_pattern, usual_characters
 from pipeline.filters._token_limit import TokenLimit
 
 WORDS = [
@@ -43,6 +44,12 @@ WORDS = [
     "(a)",
     "'S",
     "\r\n",
+    "  ",
+    "x\n",
+    "\n\n   y",
+    "𝑥",
+    "≤\u2003",
+    "数。",
     "",
     "",
     "\x0c",
@@ -120,3 +127,17 @@ def test_only_tokenizers_that_are_known_to_allow_it_are_cut():
     assert {name for name, one in kinds.items() if is_byte_level(one)} == {*kinds} - {"prefix", "unknown"}
     spaced = Wrapped(pre_tokenizers.ByteLevel(add_prefix_space=False), special=("a b",))
     assert known_pattern(json.loads(spaced.backend_tokenizer.to_str())) is None
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_usual_character_is_split_as_the_tokenizer_splits_it(pattern):
+    usual = re.findall(f"[{usual_characters().solid}]", "".join(map(chr, range(0x10000))))
+    assert len(usual) > 40_000 and {"π", "≤", "é", "数", "½", "\u0301"} <= set(usual)
+    assert not {"\u00a0", "\u2028", "\u3000", "\u017f", "\u212a", "\ue000"} & set(usual)
+    split = pre_tokenizers.Split(Regex(pattern), "isolated")
+    for start in range(0, len(usual), 500):
+        text = "".join(
+            f"a{sign}b {sign}1{sign}{sign} '{sign} +{sign}\n" for sign in usual[start : start + 500]
+        )
+        theirs = [part for part, _ in split.pre_tokenize_str(text)]
+        assert re.findall(in_python(pattern), text, re.ASCII) == theirs

@@ -78,7 +78,10 @@ CASES = {
         ("step: 2}", "step: 3}"),
     ),
     "a_measure_of_nothing_and_claims_about_it": edited(
-        ("  heldout:\nanal", "  heldout:\n  second: {benchmark: heldout}\n  third: {benchmark: math50}\nanal"),
+        (
+            "  heldout:\nanal",
+            "  heldout:\n  second: {benchmark: heldout}\n  third: {benchmark: math50}\nanal",
+        ),
     ),
     "recipes_in_a_circle": edited(
         ("recipes:\n", "recipes:\n  a: {inherits: b}\n  b: {inherits: a}\n"),
