@@ -8,6 +8,7 @@ killed job does not tokenise or grade again.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pipeline.engines.row_view import RowView
 from pipeline.engines.rows import Dropped, count_rows
 from pipeline.errors import InputError, StageError
 from pipeline.filters import FilterContext
+from pipeline.filters._pool import Workers
 from pipeline.fingerprint import canonical_json, digest
 from pipeline.job import Job
 from pipeline.stages.filter import FilterConfig
@@ -28,8 +30,13 @@ from pipeline.stages.source import digest_path
 def filter_rows(job: Job, config: FilterConfig) -> dict[str, Any]:
     """Write job.folder/rows.parquet; the facts give per filter rows in, rows out, reasons and examples."""
     quiet_libraries()
-    source = job.one("rows") / "rows.parquet"
     context = make_context(job, config)
+    with Workers(context.processes) as workers:
+        return _apply(job, config, replace(context, workers=workers))
+
+
+def _apply(job: Job, config: FilterConfig, context: FilterContext) -> dict[str, Any]:
+    source = job.one("rows") / "rows.parquet"
     rows_in = left = count_rows(source)
     view = RowView.of_file(source, rows_in)
     steps: list[dict[str, Any]] = []

@@ -16,7 +16,7 @@ over the columns so far and those that its `judge` returned besides id and reaso
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ from pipeline.fingerprint import Config
 if TYPE_CHECKING:
     import polars as pl
 
+    from pipeline.filters._pool import Workers
+
 _catalogue = Catalogue("pipeline.filters", __path__, "filter")
 names = _catalogue.names
 get = _catalogue.module
@@ -35,14 +37,15 @@ params_model = _catalogue.params_model
 
 @dataclass(frozen=True)
 class FilterContext:
-    """What a filter is given besides its rows: other data sets, a tokenizer, the seed, how much at once,
-    and where the folders lie that parameters name by digest."""
+    """What a filter is given besides its rows: other data sets, a tokenizer, the seed, how much at once, processes
+    to share the work with, and where the folders lie that parameters name by digest."""
 
     against: tuple[Path, ...] = field(default=())
     tokenizer: Path | None = None
     seed: int = 0
     batch_rows: int = 1024
     processes: int = 1
+    workers: Workers | None = None
     folders: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,38 +85,46 @@ def judge_by(rows: pl.LazyFrame, reason: pl.Expr) -> pl.DataFrame:
     return rows.select("id", reason.cast(pl.String).alias("reason")).collect(engine="streaming")
 
 
-def judge_batches(rows: pl.LazyFrame, columns: Iterable[str], judge: Any, batch_rows: int) -> pl.DataFrame:
+def judge_batches(
+    rows: pl.LazyFrame, columns: Iterable[str], judge: Any, context: FilterContext
+) -> pl.DataFrame:
     """Ids and reasons from `judge(batch) -> list of reasons`, called on batches of the named columns."""
-    return judge_in_processes(rows, columns, lambda: judge, (), batch_rows, processes=1)
+    alone = replace(context, workers=None)
+    return judge_in_processes(rows, columns, lambda: judge, (), alone)
 
 
 def judge_in_processes(
-    rows: pl.LazyFrame,
-    columns: Iterable[str],
-    make: Any,
-    arguments: tuple[Any, ...],
-    batch_rows: int,
-    processes: int,
+    rows: pl.LazyFrame, columns: Iterable[str], make: Any, arguments: tuple[Any, ...], context: FilterContext
 ) -> pl.DataFrame:
     """The same with `make(*arguments)` for judge, made anew in each of several processes (a function of a module)."""
     import polars as pl
 
-    from pipeline.filters._pool import map_in_processes
+    ids, results = map_batches(rows, columns, make, arguments, context)
+    reasons = [pl.Series("reason", found, dtype=pl.String) for found in results]
+    return pl.DataFrame({"id": ids, "reason": pl.concat([pl.Series("reason", dtype=pl.String), *reasons])})
+
+
+def map_batches(
+    rows: pl.LazyFrame, columns: Iterable[str], make: Any, arguments: tuple[Any, ...], context: FilterContext
+) -> tuple[pl.Series, list[Any]]:
+    """All ids, and what `make(*arguments)` finds in each batch of the named columns (in the context's processes)."""
+    import polars as pl
 
     ids = [pl.Series("id", dtype=pl.String)]
+    size = context.batch_rows
 
     def read() -> Iterator[pl.DataFrame]:
-        for batch in rows.select("id", *columns).collect_batches(chunk_size=batch_rows, engine="streaming"):
-            for part in batch.iter_slices(batch_rows):
+        for batch in rows.select("id", *columns).collect_batches(chunk_size=size, engine="streaming"):
+            for part in batch.iter_slices(size):
                 ids.append(part["id"])
-                yield part
+                yield part.drop("id")
 
-    reasons = [
-        pl.Series("reason", found, dtype=pl.String)
-        for found in map_in_processes(make, arguments, read(), processes)
-    ]
-    empty = pl.Series("reason", dtype=pl.String)
-    return pl.DataFrame({"id": pl.concat(ids), "reason": pl.concat([empty, *reasons])})
+    results = list(
+        map(make(*arguments), read())
+        if context.workers is None
+        else context.workers.map(make, arguments, read())
+    )
+    return pl.concat(ids), results
 
 
 def need_columns(rows: pl.LazyFrame, columns: Iterable[str], name: str) -> pl.Schema:

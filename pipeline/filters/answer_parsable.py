@@ -42,4 +42,4 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
             verdicts = iter(grader.grade([(f"\\boxed{{{gold}}}", gold) for gold in answers if gold]))
             return ["no answer" if not gold else REASONS.get(next(verdicts).verdict) for gold in answers]
 
-        return judge_batches(rows, ("answer",), reasons, context.batch_rows)
+        return judge_batches(rows, ("answer",), reasons, context)

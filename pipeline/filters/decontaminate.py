@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
-from pipeline.filters import FilterContext, judge_batches, need_text
+from pipeline.filters import FilterContext, judge_in_processes, need_text
 from pipeline.fingerprint import Config, content
 
 if TYPE_CHECKING:
@@ -99,27 +100,32 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     """Drop rows with a common run in any of the columns."""
     for column in params.columns:
         need_text(rows, column, "decontaminate")
-    screen = Screen(_read_runs(params, context))
+    if not context.against:
+        raise InputError(
+            f"filter decontaminate: the sets to check against ({', '.join(params.against)}) were not given",
+            "Name benchmarks or data entries of the study in `against`.",
+        )
+    return judge_in_processes(rows, params.columns, make_judge, (params, context.against), context)
+
+
+def make_judge(params: Params, against: Iterable[Path]) -> Callable[[pl.DataFrame], list[str | None]]:
+    """The judge of batches, which knows the runs of the sets' problems."""
+    screen = Screen(_read_runs(params, against))
 
     def reasons(batch: pl.DataFrame) -> list[str | None]:
         texts = zip(*(batch[column].to_list() for column in params.columns), strict=True)
         found = [next(filter(None, (screen.find(text) for text in row if text)), None) for row in texts]
         return [None if name is None else f"shares {params.n} words with {name}" for name in found]
 
-    return judge_batches(rows, params.columns, reasons, context.batch_rows)
+    return reasons
 
 
-def _read_runs(params: Params, context: FilterContext) -> dict[str, Runs]:
+def _read_runs(params: Params, against: Iterable[Path]) -> dict[str, Runs]:
     """The runs of every set that is checked against, under the name of its artifact."""
     import polars as pl
 
-    if not context.against:
-        raise InputError(
-            f"filter decontaminate: the sets to check against ({', '.join(params.against)}) were not given",
-            "Name benchmarks or data entries of the study in `against`.",
-        )
     known: dict[str, Runs] = {}
-    for path in context.against:
+    for path in against:
         runs = known.setdefault(_FINGERPRINT.sub("", path.parent.name), Runs(params.n, params.min_words))
         for text in pl.read_parquet(path, columns=["problem"])["problem"].drop_nulls().to_list():
             runs.add(text)

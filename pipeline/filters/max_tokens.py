@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, RefusedError
-from pipeline.filters import FilterContext, judge_in_processes, need_text
+from pipeline.filters import FilterContext, judge_batches, judge_in_processes, need_text
 from pipeline.fingerprint import Config, content
 
 if TYPE_CHECKING:
@@ -48,11 +48,9 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     need_text(rows, params.column, "max_tokens")
     tokenizer = _load(params, context)
     fast = getattr(tokenizer, "backend_tokenizer", None)
-    made_of = (None, tokenizer) if fast is None else (fast.to_str(), None)
-    processes = 1 if fast is None else context.processes
-    return judge_in_processes(
-        rows, (params.column,), make_judge, (params, *made_of), context.batch_rows, processes
-    )
+    if fast is None:
+        return judge_batches(rows, (params.column,), make_judge(params, None, tokenizer), context)
+    return judge_in_processes(rows, (params.column,), make_judge, (params, fast.to_str(), None), context)
 
 
 def make_judge(params: Params, fast: str | None, slow: Any) -> Callable[[pl.DataFrame], list[str | None]]:

@@ -14,9 +14,11 @@ import re
 import unicodedata
 import zlib
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.filters import FilterContext, judge_batches, need_text
+from pipeline.filters import FilterContext, map_batches, need_text
 from pipeline.fingerprint import Config, content
 
 if TYPE_CHECKING:
@@ -48,24 +50,50 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     import polars as pl
 
     need_text(rows, params.column, "near_duplicates")
+    ids, found = map_batches(rows, (params.column,), make_signer, (params, context.seed), context)
+    every = [shingles for one in found for shingles in one.shingles()]
+    with_text = [place for place, one in enumerate(every) if len(one)]
     kept = KeptProblems(params.threshold, context.seed)
-    every: list[np.ndarray | None] = []
-    bands: list[np.ndarray] = []
-
-    def collect(batch: pl.DataFrame) -> list[str | None]:
-        found = [
-            shingles_of(text, params.shingle) if text else None for text in batch[params.column].to_list()
-        ]
-        every.extend(None if one is None else one.astype("<u4") for one in found)
-        bands.append(kept.band_keys([one for one in found if one is not None]))
-        return [None] * len(found)
-
-    verdicts = judge_batches(rows, (params.column,), collect, context.batch_rows)
-    with_text = [place for place, one in enumerate(every) if one is not None]
-    suspects = np.flatnonzero(_shares_a_band(np.concatenate(bands))) if bands else ()
+    suspects = np.flatnonzero(_shares_a_band(np.concatenate([one.bands for one in found]))) if found else ()
     gone = [with_text[i] for i in suspects if not kept.add(every[with_text[i]].astype(np.uint64))]
-    reason = pl.Series("reason", [None] * len(verdicts), dtype=pl.String)
-    return verdicts.with_columns(reason.scatter(gone, f"near duplicate of an earlier {params.column}"))
+    reason = pl.Series("reason", [None] * len(ids), dtype=pl.String)
+    reason = reason.scatter(gone, f"near duplicate of an earlier {params.column}")
+    return pl.DataFrame({"id": ids, "reason": reason})
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What a batch's problems are compared by: all shingles, how many each problem has (0: no text), and the bands
+    of those that have a text."""
+
+    hashes: np.ndarray
+    sizes: np.ndarray
+    bands: np.ndarray
+
+    def shingles(self) -> list[np.ndarray]:
+        """The shingles of each problem."""
+        import numpy as np
+
+        return np.split(self.hashes, np.cumsum(self.sizes)[:-1])
+
+
+def make_signer(params: Params, seed: int) -> Callable[[pl.DataFrame], Signed]:
+    """Shingles and bands of batches."""
+    import numpy as np
+
+    hashing = KeptProblems(params.threshold, seed)
+
+    def sign(batch: pl.DataFrame) -> Signed:
+        texts = batch[params.column].to_list()
+        problems = [shingles_of(text, params.shingle) for text in texts if text]
+        sizes = iter(map(len, problems))
+        return Signed(
+            hashes=np.concatenate([np.empty(0, dtype="<u4"), *problems]).astype("<u4"),
+            sizes=np.array([next(sizes) if text else 0 for text in texts]),
+            bands=hashing.band_keys(problems),
+        )
+
+    return sign
 
 
 def _shares_a_band(keys: np.ndarray) -> np.ndarray:
