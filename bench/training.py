@@ -1,4 +1,7 @@
-"""SFT and RL through a stage's engine beside the same TRL call written by hand, in turn in one process."""
+"""SFT and RL through a stage's engine beside the same TRL call written by hand, in one process, in turn A B B A.
+
+A machine whose speed drifts by some percent between two runs needs many short pairs and their median.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,9 @@ from pipeline.prompt import Prompt
 from pipeline.stages.rl import RewardTerm, RlConfig
 from pipeline.stages.sft import SftConfig
 
-NOTE = "one process, packages imported, A B A B; speeds are tokens a second inside trainer.train(), or per processor second of the whole call"
-PAIRS = 4
-SFT: dict[str, Any] = {"epochs": 2, "batch_size": 16, "max_length": 256}
+NOTE = "one process, packages imported, A B B A; speeds are tokens a second inside trainer.train(), or per processor second of the whole call"
+PAIRS = {"sft": 12, "rl": 6}
+SFT: dict[str, Any] = {"epochs": 1, "batch_size": 16, "max_length": 256}
 GRPO: dict[str, Any] = {"steps": 12, "prompts": 8, "rollouts": 8, "new_tokens": 64}
 
 
@@ -42,12 +45,12 @@ def main() -> None:
         policy, rows = _make_inputs(folder)
         by_stage = lambda at: _timed(sft.train, _job(at, "sft", config), policy, rows, _sft_tokens)
         by_hand = lambda at: bare_trl.sft(policy, rows, at, **SFT)
-        table = _rows("sft", _pairs(by_stage, by_hand, folder / "sft"))
+        table = _rows("sft", _pairs(by_stage, by_hand, folder / "sft", PAIRS["sft"]))
         by_stage = lambda at: _timed(
             rl.train, _job(at, "rl", rl_config), policy, rows, lambda facts: facts["generated_tokens"]
         )
         by_hand = lambda at: bare_trl.grpo(policy, rows, at, **GRPO)
-        table += _rows("rl", _pairs(by_stage, by_hand, folder / "rl"))
+        table += _rows("rl", _pairs(by_stage, by_hand, folder / "rl", PAIRS["rl"]))
     show("training", NOTE, table)
 
 
@@ -86,16 +89,18 @@ def _timed(
 
 
 def _pairs(
-    ours: Callable[[Path], Timing], peer: Callable[[Path], Timing], folder: Path
+    ours: Callable[[Path], Timing], peer: Callable[[Path], Timing], folder: Path, pairs: int
 ) -> list[tuple[Timing, Timing]]:
-    """In turn, after one run of each that does not count."""
+    """In turn, each first as often as second, after one run of each that does not count."""
     found = []
-    for i in range(PAIRS + 1):
-        places = [folder / f"{side}{i}" for side in ("ours", "peer")]
-        for place in places:
+    for i in range(pairs + 1):
+        timings = {}
+        for run, side in ((ours, "ours"), (peer, "peer"))[:: 1 if i % 2 else -1]:
+            place = folder / f"{side}{i}"
             place.mkdir(parents=True)
-        with contextlib.redirect_stdout(io.StringIO()):  # what trainers print of each step
-            found.append((ours(places[0]), peer(places[1])))
+            with contextlib.redirect_stdout(io.StringIO()):  # what trainers print of each step
+                timings[side] = run(place)
+        found.append((timings["ours"], timings["peer"]))
     return found[1:]
 
 
