@@ -40,7 +40,8 @@ def placement(default: Any = _REQUIRED, *, describe: str, **constraints: Any) ->
 class Config(BaseModel):
     """A frozen, strict configuration whose fields are content or placement; unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    # Most models of a catalogue are never asked about in a run: their validators are built at the first use.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     def identity(self) -> dict[str, Any]:
         """The content fields that differ from their defaults, as plain JSON values."""

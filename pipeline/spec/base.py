@@ -26,7 +26,7 @@ Name = Annotated[str, AfterValidator(check_name)]
 class Model(BaseModel):
     """Frozen, strict, no unknown keys, no NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 Scalar = str | int | float
