@@ -2,7 +2,8 @@
 
 A part is *supported* where the whole interval of its effect lies on the claimed side of the threshold,
 *refuted* where the whole interval lies on the other side, and else *undecided*, with the direction of the
-point estimate. It is *incomplete* where measurements are missing; nothing is decided on half of the data.
+point estimate, or because finished measurements hold no value of what is claimed (no right answer of such a
+length). It is *incomplete* where measurements are missing; nothing is decided on half of the data.
 
 The parts of one claim are read one by one, so they share one error rate of 5 %: Holm's step-down procedure
 (Holm 1979, Scandinavian Journal of Statistics 6:65) gives each part its own level, and the part is decided by
@@ -26,19 +27,23 @@ from typing import Any, Literal
 from pipeline.intervals import LEVEL, Estimate
 from pipeline.report.estimates import AnyEstimate, estimate_quantity
 from pipeline.report.request import CompiledClaim, Part
-from pipeline.stats import Side, estimate_contrast, estimate_mean, estimate_ratio
+from pipeline.stats import EmptySideError, Side, estimate_contrast, estimate_mean, estimate_ratio
 
 Status = Literal["supported", "refuted", "undecided", "incomplete"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What one part is decided on: its sides (or those of its effect's leaves), or what is missing."""
+    """What one part is decided on: its sides (or those of its effect's leaves), or what is missing.
+
+    `valueless` says of which figure finished measurements hold no value.
+    """
 
     left: Side | None = None
     right: Side | None = None
     leaves: Mapping[Any, Side] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    valueless: str = ""
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -82,14 +87,9 @@ class ClaimVerdict:
 
 def decide_claim(claim: CompiledClaim, evidence: Sequence[Evidence]) -> ClaimVerdict:
     """Decide every part of a claim at its Holm level, then the claim; one evidence per part, in order."""
-    pairs = list(zip(claim.parts, evidence, strict=True))
-    estimates = [estimate_part(part, given) for part, given in pairs]
-    p_values = [1.0 if e is None else _p_value(p, e) for (p, _), e in zip(pairs, estimates, strict=True)]
-    levels = holm_levels(p_values)
-    verdicts = tuple(
-        _decide(part, given, estimate, level)
-        for (part, given), estimate, level in zip(pairs, estimates, levels, strict=True)
-    )
+    weighed = [_weigh(part, given) for part, given in zip(claim.parts, evidence, strict=True)]
+    levels = holm_levels([one.p_value for one in weighed])
+    verdicts = tuple(_decide(one, level) for one, level in zip(weighed, levels, strict=True))
     return ClaimVerdict(
         name=claim.name, status=combine_statuses([v.status for v in verdicts]), parts=verdicts
     )
@@ -97,32 +97,48 @@ def decide_claim(claim: CompiledClaim, evidence: Sequence[Evidence]) -> ClaimVer
 
 def decide(part: Part, evidence: Evidence, *, level: float = LEVEL) -> Verdict:
     """Decide one part by its interval at `level`."""
-    return _decide(part, evidence, estimate_part(part, evidence), level)
+    return _decide(_weigh(part, evidence), level)
 
 
-def _decide(part: Part, evidence: Evidence, estimate: AnyEstimate | None, level: float) -> Verdict:
+@dataclass(frozen=True)
+class _Weighed:
+    """A part with its evidence, its estimate (None where there is none) and the p-value of its threshold."""
+
+    part: Part
+    evidence: Evidence
+    estimate: AnyEstimate | None = None
+    p_value: float = 1.0
+
+
+def _weigh(part: Part, evidence: Evidence) -> _Weighed:
+    try:
+        estimate = estimate_part(part, evidence)
+        p_value = 1.0 if estimate is None else _p_value(part, estimate)
+    except EmptySideError as error:
+        return _Weighed(part, Evidence(valueless=error.what))
+    return _Weighed(part, evidence, estimate, p_value)
+
+
+def _decide(weighed: _Weighed, level: float) -> Verdict:
+    part, evidence, estimate = weighed.part, weighed.evidence, weighed.estimate
     low, high = bounds_of(part)
+    open_verdict = Verdict(status="undecided", label=part.label, threshold=low, upper=high, level=level)
+    if evidence.valueless:
+        return replace(open_verdict, note=f"nothing to decide it on: {evidence.valueless}")
     if estimate is None:
         count = len(evidence.missing)
-        return Verdict(
+        return replace(
+            open_verdict,
             status="incomplete",
-            label=part.label,
-            threshold=low,
-            upper=high,
-            level=level,
             missing=evidence.missing,
             note=f"{count} measurement{'s are' if count != 1 else ' is'} not there yet",
         )
-    verdict = Verdict(
-        status="undecided",
-        label=part.label,
-        threshold=low,
-        upper=high,
+    verdict = replace(
+        open_verdict,
         effect=estimate.value,
         interval=estimate.interval(),
         decisive=estimate.interval(level),
-        level=level,
-        p_value=_p_value(part, estimate),
+        p_value=weighed.p_value,
         df=estimate.df if math.isfinite(estimate.df) else None,
         left=estimate_mean(evidence.left).value if evidence.left else None,
         right=estimate_mean(evidence.right).value if evidence.right else None,
@@ -185,8 +201,8 @@ def _ratio(part: Part, evidence: Evidence, level: float) -> tuple[float, float, 
 
 
 def estimate_part(part: Part, evidence: Evidence) -> AnyEstimate | None:
-    """The effect a − times·b, a − value or a part's own; None where measurements are missing."""
-    if evidence.missing or not evidence.sides:
+    """The effect a − times·b, a − value or a part's own; None where there is nothing to make it from."""
+    if evidence.missing or evidence.valueless or not evidence.sides:
         return None
     if part.effect is not None:
         return estimate_quantity(part.effect, evidence.leaves)

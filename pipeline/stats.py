@@ -10,7 +10,7 @@ Guaranteed: several measures are averaged with equal weight (macro mean), their 
 replicates shared. A variance component estimated below zero counts as zero, which widens the interval.
 With one replicate only problems vary; the caller says what that leaves out (`claims.describe_scope`).
 With two, the replicates keep their own t quantile (`intervals`), as Satterthwaite's would be too small.
-Refused: an empty side (EmptySideError), a measure whose two sides have no problem in common.
+Refused (EmptySideError): a side without any value, a measure whose two sides have no problem in common.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class EmptySideError(InputError):
-    """No response on one side has a value of the metric."""
+    """There is nothing to estimate: no value on one side, or no problem with a value on both."""
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,8 @@ def align_panels(sides: Sequence[Side]) -> dict[str, tuple[dict[int, Array], boo
         else:
             common = sorted(set(first.problems).intersection(*(panel.problems for panel in others)))
         if not common:
-            raise InputError(
-                f"{measure}: the two sides have no problem in common", "Compare cells measured alike."
+            raise EmptySideError(
+                f"no problem of {measure} has a value on both sides", "Compare cells measured alike."
             )
         picked = {i: _pick(panel, common) for i, panel in panels.items()}
         aligned[measure] = picked, all(panel.is_sample for panel in panels.values())

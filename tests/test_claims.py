@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.claims import Evidence, combine_statuses, decide, decide_claim, holm_levels
 from pipeline.errors import InputError
+from pipeline.report.quantities import Mean, Ratio
 from pipeline.report.request import CompiledClaim, Part
 from pipeline.stats import Panel, Side
 
@@ -88,6 +89,32 @@ def test_missing_measurements_are_named_and_decide_nothing():
     assert verdict.status == "incomplete"
     assert verdict.missing == ("qwen · 8k · replicate 1",)
     assert verdict.effect is None and verdict.interval is None
+
+
+def test_finished_measurements_without_a_value_leave_a_part_undecided_and_count_in_the_number_of_parts():
+    known = Evidence(left=side(0.6, seed=1), right=side(0.4, seed=2))
+    empty = Evidence(valueless="no problem has a value (tokens where correct)")
+    verdict = decide_claim(
+        CompiledClaim(name="c", text="", metric="accuracy", parts=(part(), part())), [known, empty]
+    )
+    assert [v.status for v in verdict.parts] == ["supported", "undecided"] and verdict.status == "undecided"
+    assert verdict.parts[1].note == "nothing to decide it on: no problem has a value (tokens where correct)"
+    assert verdict.parts[1].effect is None and not verdict.parts[1].missing
+    assert verdict.parts[0].level == 1 - 0.05 / 2
+
+
+@pytest.mark.parametrize("kind", ["above", "ratio"])
+def test_sides_whose_values_are_of_other_problems_are_undecided_not_an_error(kind):
+    left = Side((Panel("math500", ("a", "b"), np.array([[1.0, 2.0]])),), (0,))
+    right = Side((Panel("math500", ("c", "d"), np.array([[1.0, 3.0]])),), (0,))
+    given, claimed = Evidence(left=left, right=right), part()
+    if kind == "ratio":
+        top, bottom = Mean(metric="m", units=(0,)), Mean(metric="m", units=(1,))
+        claimed = Part(label="p", kind="at_most", value=2.0, effect=Ratio(top=top, bottom=bottom))
+        given = Evidence(leaves={top: left, bottom: right})
+    verdict = decide(claimed, given)
+    assert verdict.status == "undecided"
+    assert verdict.note == "nothing to decide it on: no problem of math500 has a value on both sides"
 
 
 def test_values_that_never_vary_decide_nothing():

@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.intervals import wilson
 from pipeline.stats import (
+    EmptySideError,
     Panel,
     Side,
     estimate_contrast,
@@ -188,7 +189,7 @@ def test_measures_of_different_problems_are_compared_unpaired():
 def test_sides_without_a_common_problem_are_refused():
     a = Side((Panel("m", ("a", "b"), np.ones((1, 2))),), (0,))
     b = Side((Panel("m", ("c", "d"), np.ones((1, 2))),), (0,))
-    with pytest.raises(InputError, match="no problem in common"):
+    with pytest.raises(EmptySideError, match="no problem of m has a value on both sides"):
         estimate_contrast(a, b)
 
 

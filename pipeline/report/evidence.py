@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.claims import Evidence
 from pipeline.report.artifacts import Store
 from pipeline.report.metrics import Metric
-from pipeline.report.quantities import Curve, Fact, leaves
+from pipeline.report.quantities import Curve, Fact, Mean, leaves
 from pipeline.report.records import make_curve_side, make_fact_side, missing_runs
 from pipeline.report.request import CompiledClaim, Part, Request, Unit
 from pipeline.stats import Array, EmptySideError, Panel, Side
@@ -58,14 +58,14 @@ def _gather_plain(
     try:
         left = make_side(sides[0], metric, store, trained)
         return Evidence(left=left, right=make_side(sides[1], metric, store, trained) if sides[1] else None)
-    except EmptySideError:
-        return Evidence(missing=(f"a value of {metric.name} for any response of one side",))
+    except EmptySideError as error:
+        return Evidence(valueless=f"{error.what} ({metric.name})")
 
 
 def _gather_leaves(
     effect: Any, metrics: Mapping[str, Metric], request: Request, store: Store, trained: set[str]
 ) -> Evidence:
-    """A side for every leaf of an effect, or the names of what is missing."""
+    """A side for every leaf of an effect, or the names of what is missing, or the first that has no value."""
     found: dict[Any, Side] = {}
     missing: list[str] = []
     for leaf in dict.fromkeys(leaves(effect)):
@@ -88,7 +88,8 @@ def _gather_leaves(
                 units = [request.units[i] for i in leaf.units]
                 found[leaf] = make_side(units, metrics[leaf.metric], store, trained)
         except EmptySideError as error:
-            return Evidence(missing=(f"a value of {getattr(leaf, 'metric', leaf)}: {error.what}",))
+            named = f" ({leaf.metric})" if isinstance(leaf, Mean) else ""
+            return Evidence(valueless=error.what + named)
     return Evidence(leaves=found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from synthetic import make_valley
 
 from pipeline.job import Job
 from pipeline.report.build import build, format_duration
+from pipeline.report.quantities import Mean
+from pipeline.report.request import CompiledClaim, GivenMetric, Part
 from pipeline.stages import report
 
 ONE = {"models": ("qwen2.5-0.5b", "qwen2.5-1.5b"), "measures": ("aime24", "math500")}
@@ -143,6 +146,32 @@ def test_a_partial_study_shows_what_is_there_and_names_what_is_not(tmp_path):
     )
     parts = json.loads((built.page.parent / "claims.json").read_text())[0]["parts"]
     assert [p["status"] for p in parts] == ["supported", "incomplete"]
+
+
+def test_a_claim_about_responses_that_nobody_gave_is_undecided_and_says_so(tmp_path):
+    root = tmp_path / "results"
+    request = make_valley(root, replicates=1, **ONE)
+    name = "mean tokens where tokens 8,000,000–9,000,000"
+    giant = GivenMetric(statistic="mean", column="tokens", given={"tokens": (8e6, 9e6)})
+    units = tuple(i for i, unit in enumerate(request.units) if unit.step is None)[:1]
+    effect = Mean(metric=name, units=units)
+    part = Part(label="all", kind="at_least", value=1.0, effect=effect, scale="level")
+    claims = [CompiledClaim(name="giants", text="Giants are long.", metric=name, parts=(part,))]
+    claims += [
+        CompiledClaim(
+            name="plain",
+            text="Again.",
+            metric=name,
+            parts=(Part(label="all", kind="at_least", value=1.0, left=units),),
+        )
+    ]
+    built = build(replace(request, claims=tuple(claims), metrics={name: giant}), root, root / "report" / "r")
+    check(built.page)
+    assert built.claims == {"giants": "undecided", "plain": "undecided"}
+    note = f"nothing to decide it on: no problem has a value ({name})"
+    assert built.page.read_text().count(note) == 2
+    rows = list(csv.DictReader((built.page.parent / "claims.csv").open()))
+    assert [(row["status"], row["note"]) for row in rows] == [("undecided", note)] * 2
 
 
 def test_a_study_of_which_nothing_is_done_still_gives_a_page(tmp_path):
