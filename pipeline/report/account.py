@@ -19,6 +19,14 @@ MOST_EXAMPLES = 3
 """Dropped rows that are named per reason."""
 
 
+COUNTED = {
+    "sample": ("responses", "responses"),
+    "score": ("n", "responses graded"),
+    "judge": ("n", "rows judged"),
+}
+"""Stage → the count of its record that stands for its rows, and what they are called; else rows_out."""
+
+
 @dataclass(frozen=True)
 class Missing:
     """An artifact that is not done, and what needs it."""
@@ -47,12 +55,13 @@ class DataRow:
     sources: tuple[str, ...]
     rows_in: int | None = None
     rows_out: int | None = None
+    unit: str = "rows"
     dropped: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     steps: tuple[tuple[str, int, int], ...] = ()
     """(filter, rows in, rows out), where the artifact has several steps."""
     notes: tuple[str, ...] = ()
-    """What else a record counts: rounds of tries, classes of dialogues."""
+    """What else a record counts: right answers, a judge's labels, rounds of tries, classes of dialogues."""
 
 
 def list_keys(request: Request) -> dict[tuple[str, str], list[str]]:
@@ -123,7 +132,8 @@ def _data_row(node: DataNode, depth: int, nodes: Mapping[str, DataNode], store: 
     record = store.find(node.key)
     if record is None:
         return DataRow(node, depth, sources)
-    rows_in, rows_out = record.facts.get("rows_in"), record.facts.get("rows_out")
+    counted, unit = COUNTED.get(node.stage, ("rows_out", "rows"))
+    rows_in, rows_out = record.facts.get("rows_in"), record.facts.get(counted)
     total = sum(rows_in) if isinstance(rows_in, list) else rows_in
     steps = [step for step in record.facts.get("filters") or () if isinstance(step, Mapping)]
     dropped: Counter[str] = Counter()
@@ -141,6 +151,7 @@ def _data_row(node: DataNode, depth: int, nodes: Mapping[str, DataNode], store: 
         sources,
         total,
         rows_out,
+        unit,
         {str(reason): int(count) for reason, count in order if count},
         examples,
         tuple((str(s.get("filter", "")), s.get("rows_in", 0), s.get("rows_out", 0)) for s in steps),
@@ -149,7 +160,13 @@ def _data_row(node: DataNode, depth: int, nodes: Mapping[str, DataNode], store: 
 
 
 def _describe_making(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Rounds of rejection sampling (tried, solved, draws) and classes of dialogues (before, after) in words."""
+    """Grades, labels, rounds of rejection sampling (tried, solved, draws), classes of dialogues in words."""
+    if "right" in facts:
+        yield f"{facts['right']:,} right, {facts.get('unparsable', 0):,} without a readable answer"
+    if facts.get("labels"):
+        counts = sorted(facts["labels"].items(), key=lambda label: (-label[1], label[0]))
+        unread = [f"unreadable {facts['unreadable']:,}"] if facts.get("unreadable") else []
+        yield ", ".join([*(f"{label} {count:,}" for label, count in counts), *unread])
     for part in facts.get("rounds") or ():
         yield (
             f"round {part['round']}: {part['solved']:,} of {part['tried']:,} problems solved "

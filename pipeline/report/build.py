@@ -27,7 +27,13 @@ from pipeline.report.metrics import format_value, parse_metric
 from pipeline.report.request import Request
 from pipeline.report.responses import pick_responses
 from pipeline.report.summaries import Summaries, list_metrics, number_units
-from pipeline.report.tables import compare_published, tabulate_cells, write_claims, write_numbers
+from pipeline.report.tables import (
+    compare_published,
+    tabulate_cells,
+    tabulate_final_cells,
+    write_claims,
+    write_numbers,
+)
 from pipeline.report.training import draw_training_figures
 
 
@@ -70,6 +76,7 @@ def _describe_results(
     """What the page says about the measurements."""
     pairs = zip(request.claims, verdicts, strict=True)
     by_name = {metric.name: metric for metric in summaries.metrics}
+    final_metrics, final_rows = tabulate_final_cells(summaries)
     return {
         "request": request,
         "claims": [
@@ -83,7 +90,8 @@ def _describe_results(
         "tables": [tabulate_declared(table, summaries) for table in request.tables],
         "training": draw_training_figures(request, store),
         "metrics": summaries.metrics,
-        "final_rows": tabulate_cells(summaries, summaries.final_groups(), summaries.measures_and_mean[:1]),
+        "final_metrics": final_metrics,
+        "final_rows": final_rows,
         "rows": tabulate_cells(summaries, summaries.groups, summaries.measures_and_mean),
         "published": compare_published(summaries),
         "responses": pick_responses(request, store),

@@ -35,7 +35,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A series: its label at the right end, its colour class, its dash, its points in order of x.
+    """A series: its label at the right end (where it ends at the panel's right edge), its colour class, its dash, its points in order of x.
 
     Thin lines have no marks and no label; marks are diamonds without a line;
     bare lines have no dots.
@@ -109,7 +109,8 @@ def draw_panel(frame: PanelFrame, lines: Sequence[Line]) -> Markup:
     """One panel: axis, light grid, lines with intervals, labels at their right ends."""
     drawn = sorted((line for line in lines if line.points), key=lambda line: not line.is_thin)
     ticks = nice_ticks(*(frame.y_range or find_range(drawn)))
-    labels = [_shorten(line.label) for line in drawn if line.label and not line.is_thin and not frame.is_bars]
+    labelled = [] if frame.is_bars else _lines_to_the_edge(drawn)
+    labels = [_shorten(line.label) for line in labelled]
     right = 18 + CHARACTER_WIDTH * max((len(label) for label in labels), default=0)
     bottom = HEIGHT - BOTTOM
     xs = [x for line in drawn for p in line.points for x in (p.x, *(p.x_interval or ()))]
@@ -146,11 +147,17 @@ def draw_panel(frame: PanelFrame, lines: Sequence[Line]) -> Markup:
     body += [
         draw_marks(line, at_x, at_y, (ticks[0], ticks[-1]), frame.format_y) for line in drawn if line.is_marks
     ]
-    if not frame.is_bars:
-        body.append(_draw_end_labels(drawn, at_x, at_y, bottom))
+    body.append(_draw_end_labels(labelled, at_x, at_y, bottom))
     return Markup(
         '<svg class="panel" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">{body}</svg>'
     ).format(w=WIDTH, h=HEIGHT, label=f"{frame.title}: {frame.y_label}", body=Markup("").join(body))
+
+
+def _lines_to_the_edge(lines: Sequence[Line]) -> list[Line]:
+    """The labelled lines that end where the last one does: a label inside the panel would lie on other lines."""
+    named = [line for line in lines if line.label and not line.is_thin]
+    last = max((line.points[-1].x for line in named), default=0.0)
+    return [line for line in named if line.points[-1].x == last]
 
 
 def _dodge(index: int, count: int, is_categorical: bool) -> float:
@@ -289,21 +296,13 @@ def _draw_line(
 def _draw_end_labels(
     lines: Sequence[Line], at_x: Callable[[float], float], at_y: Callable[[float], float], bottom: float
 ) -> Markup:
-    """Labels right of each line's last point, moved apart where they would touch."""
-    groups: dict[float, list[tuple[float, Line]]] = {}
-    for line in lines:
-        if line.label and not line.is_thin:
-            groups.setdefault(at_x(line.points[-1].x), []).append((at_y(line.points[-1].y), line))
+    """Labels right of the lines' last points, moved apart where they would touch."""
+    ends = sorted(((at_y(line.points[-1].y), line) for line in lines), key=lambda end: end[0])
     part = Markup('<text class="label {}" x="{:.1f}" y="{:.1f}">{}<title>{}</title></text>')
-    parts = []
-    for x, ends in groups.items():
-        ends.sort(key=lambda end: end[0])
-        heights = _spread([y for y, _ in ends], bottom)
-        parts += [
-            part.format(line.colour, x + 15, y + 3.5, _shorten(line.label), line.label)
-            for y, (_, line) in zip(heights, ends, strict=True)
-        ]
-    return Markup("").join(parts)
+    return Markup("").join(
+        part.format(line.colour, at_x(line.points[-1].x) + 15, y + 3.5, _shorten(line.label), line.label)
+        for y, (_, line) in zip(_spread([y for y, _ in ends], bottom), ends, strict=True)
+    )
 
 
 def _spread(wanted: Sequence[float], bottom: float, gap: float = 12) -> list[float]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import polars as pl
 
 from pipeline.claims import ClaimVerdict
 from pipeline.report.figures import match_published
-from pipeline.report.metrics import format_value
+from pipeline.report.metrics import Metric, format_value
 from pipeline.report.request import CompiledClaim, Published, Request
 from pipeline.report.summaries import ALL_MEASURES, RECORDED, Number, Summaries, Summary
 
@@ -58,6 +59,15 @@ class PublishedRow:
     difference: str
     is_inside: bool | None
     note: str
+
+
+def tabulate_final_cells(summaries: Summaries) -> tuple[list[Metric], list[TableRow]]:
+    """The mean of all measures of each cell at the end of training, and the metrics that any cell has there."""
+    rows = tabulate_cells(summaries, summaries.final_groups(), summaries.measures_and_mean[:1])
+    has_any = [any(row.numbers[i] is not None for row in rows) for i in range(len(summaries.metrics))]
+    kept = has_any if any(has_any) else [True] * len(has_any)
+    shown = [replace(row, numbers=tuple(itertools.compress(row.numbers, kept))) for row in rows]
+    return list(itertools.compress(summaries.metrics, kept)), shown
 
 
 def tabulate_cells(summaries: Summaries, groups: Sequence[Group], measures: Sequence[str]) -> list[TableRow]:

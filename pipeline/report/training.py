@@ -12,7 +12,7 @@ from pipeline.report.artifacts import Store
 from pipeline.report.lines import Encoding, Figure
 from pipeline.report.records import find_column
 from pipeline.report.request import FigureRequest, Request, Run
-from pipeline.report.svg import Line, PanelFrame, Point, draw_panel
+from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, find_range
 
 MOST_POINTS = 120
 HEADLINES = {
@@ -25,6 +25,8 @@ HEADLINES = {
     "token accuracy": r"mean_token_accuracy",
 }
 """Title of a panel → the names under which trainers log the quantity (matched whole, in this order)."""
+SHARES = ("accuracy reward", "cut-off share", "truncated", "token accuracy")
+"""Titles of shares: their axis ends at 1."""
 STAGES = {
     "rl": ("reward", "accuracy reward", "response length, tokens", "cut-off share", "KL"),
     "sft": ("loss", "token accuracy"),
@@ -113,14 +115,15 @@ def _draw_quantity(
     panels = []
     for name, lines in facets.items():
         full = " · ".join(filter(None, (title, name)))
-        panels.append(
-            (
-                full,
-                draw_panel(
-                    PanelFrame(full, title, lambda v: f"{v:,.6g}".replace("-", "−"), x_label="step"), lines
-                ),
-            )
+        is_share = title in SHARES and all(point.y <= 1 for line in lines for point in line.points)
+        frame = PanelFrame(
+            full,
+            title,
+            lambda v: f"{v:,.6g}".replace("-", "−"),
+            x_label="step",
+            y_range=find_range(lines, ceiling=1.0 if is_share else None),
         )
+        panels.append((full, draw_panel(frame, lines)))
     return panels
 
 

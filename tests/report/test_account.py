@@ -46,3 +46,20 @@ def test_rounds_and_classes_of_what_a_model_made_are_told(tmp_path: Path) -> Non
 def test_they_stand_on_the_page(tmp_path: Path) -> None:
     page = build(make_request(tmp_path), tmp_path, tmp_path / "report" / "r").page.read_text()
     assert "round 2: 50 of 300 problems solved" in page and "WW 9 → 0" in page
+
+
+def test_answers_grades_and_a_judges_labels_count_as_what_they_are(tmp_path: Path) -> None:
+    put_record(tmp_path, "sample", "tries", facts={"responses": 1_380})
+    put_record(tmp_path, "score", "graded", facts={"n": 1_380, "right": 810, "wrong": 560, "unparsable": 10})
+    labels = {"noisy": 8, "clean": 42}
+    put_record(tmp_path, "judge", "judged", facts={"n": 51, "labels": labels, "unreadable": 1})
+    nodes = tuple(
+        DataNode(name=f"{stage} pool", stage=stage, key=key)
+        for stage, key in (("sample", "tries"), ("score", "graded"), ("judge", "judged"))
+    )
+    request = Request(study="s", title="S", question="", factors={"model": ("m",)}, units=(), datasets=nodes)
+    page = build(request, tmp_path, tmp_path / "report" / "r").page.read_text()
+    assert "1,380 responses<" in page and "1,380 responses graded<" in page and "51 rows judged<" in page
+    assert "810 right, 10 without a readable answer" in page
+    assert "clean 42, noisy 8, unreadable 1" in page
+    assert "not done" not in page

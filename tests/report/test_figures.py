@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -28,6 +29,19 @@ def test_labels_in_a_figure_are_escaped_and_shortened():
 
 def test_a_panel_of_one_value_is_drawn():
     assert "circle" in draw_panel(PanelFrame("t", "y", str), [Line("a", "s0", (Point(3, 0.0),))])
+
+
+def test_only_lines_that_reach_the_right_edge_are_named_there():
+    lines = [
+        Line("short", "s0", (Point(0, 1), Point(5, 1))),
+        Line("long", "s1", (Point(0, 2), Point(9, 2))),
+        Line("also long", "s2", (Point(0, 2), Point(9, 2))),
+    ]
+    panel = str(draw_panel(PanelFrame("t", "y", str), lines))
+    named = re.findall(r'class="label \w+" x="([\d.]+)" y="([\d.]+)">([^<]+)', panel)
+    assert sorted(name for _, _, name in named) == ["also long", "long"]
+    (first, second) = (float(y) for _, y, _ in named)
+    assert len({x for x, _, _ in named}) == 1 and abs(first - second) >= 12
 
 
 def test_many_cells_are_split_into_panels_of_few_lines(tmp_path):

@@ -127,6 +127,19 @@ def test_tables_beside_the_page_hold_the_same_numbers(full):
     assert len(rows) == sum(len(claim.parts) for claim in request.claims)
 
 
+def test_the_overview_leaves_out_what_no_cell_was_measured_by_on_all_measures(full, tmp_path):
+    request, root, built = full
+    units = tuple(replace(u, analyses={}) if u.measure == "math500" else u for u in request.units)
+    page = build(replace(request, units=units, claims=()), root, tmp_path / "r").page
+
+    def heads(path):
+        return re.findall(
+            r"<th[^>]*>([^<]+)</th>", path.read_text().split('id="numbers"')[1].split("</thead>")[0]
+        )
+
+    assert set(heads(built.page)) > set(heads(page)) and "accuracy" in heads(page)
+
+
 def test_equal_input_gives_equal_bytes(full, tmp_path):
     request, root, built = full
     again = build(request, root, root / "report" / "valley-0123456789ab-again")
