@@ -49,9 +49,8 @@ class DataLowering:
         self.problems = problems
         self.add = add
         self.policies = policies
-        self.judges = judges
         self.sources = SourceLowering(study, problems, add)
-        self.made = MadeLowering(study, problems, add, policies, self.entry)
+        self.made = MadeLowering(study, problems, add, policies, judges, self.entry)
         self._entries: dict[tuple[str, At | None], Rows | None] = {}
         self._open: list[str] = []
         self._subsets: dict[tuple[Any, ...], Rows] = {}
@@ -184,7 +183,7 @@ class DataLowering:
             if filter_name in MODEL_FILTERS:
                 kept = self._flush(name, entry, kept, steps, at)
                 if kept is not None:
-                    kept = self.made.filter(filter_name, params, path, name, kept, at, self.judges)
+                    kept = self.made.filter(filter_name, params, path, name, kept, at)
                 steps, is_fine = _Steps(), is_fine and kept is not None
                 kept = kept or rows
                 continue
@@ -223,7 +222,7 @@ class DataLowering:
             path = list(steps.policies.values())[1]
             self.problems.add(path, "filters in a row count with two policies", "Name one and the same.")
             return None
-        counters = [self.policies.key(policy, at, path) for policy, path in steps.policies.items()]
+        counters = [self.policies.key(policy, path, at) for policy, path in steps.policies.items()]
         if None in counters:
             return None
         config = stages.load("filter").Config.model_validate(

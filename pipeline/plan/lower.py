@@ -76,7 +76,7 @@ class _Lowering:
         self.policies = Policies(study, problems)
         self.policies.base = self._base
         self.policies.own = self._own_policy
-        self.judges = Judges(study, problems, lambda name, path: self.policies.key(name, None, path))
+        self.judges = Judges(study, problems, self.policies.key)
         self.data = DataLowering(study, problems, self._add_data, self.policies, self.judges)
         self.result = Lowered(study, expand_cells(study, problems))
         self._nodes: dict[str, DataNode] = {}

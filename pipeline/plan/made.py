@@ -16,15 +16,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline import stages
-from pipeline.errors import Problem, suggest
+from pipeline.errors import suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
 from pipeline.plan.judges import Judges
 from pipeline.plan.policies import At, Policies
 from pipeline.plan.sources import Rows
-from pipeline.spec.levels import Problems, Settings, inherit, validate_settings
-from pipeline.spec.models import MADE, SET_BY_ENTRY, DataSpec
+from pipeline.plan.words import Words, WordSharing
+from pipeline.spec.levels import Problems, inherit
+from pipeline.spec.models import MADE, DataSpec
 from pipeline.spec.study import Study
 
 MODEL_FILTERS = ("solved_by", "judged")
@@ -32,6 +32,11 @@ MODEL_FILTERS = ("solved_by", "judged")
 
 _ROWS_WORD = {"compressed": "data"}
 _POLICY_WORD = {"compressed": "compressor"}
+
+Inputs = dict[str, tuple[str, ...]]
+"""Role → keys of artifacts."""
+Made = tuple[str, int | None, str]
+"""(key, most rows, slug) of an entry's last artifact."""
 
 
 def referenced(entry: DataSpec) -> tuple[list[str], list[str]]:
@@ -61,93 +66,76 @@ class MadeLowering:
         problems: Problems,
         add: Callable[..., str],
         policies: Policies,
+        judges: Judges,
         entry: Callable[[str, At | None], Rows | None],
     ) -> None:
         self.study = study
         self.problems = problems
         self.add = add
         self.policies = policies
+        self.judges = judges
         self.entry = entry
+        self._sharing = WordSharing(study, problems)
         self._budgets: dict[tuple[str, At | None], str] = {}
-        self._known: dict[tuple[Any, ...], Config | None] = {}
 
-    def lower(self, name: str, spec: DataSpec, at: At | None) -> tuple[str, int | None, str] | None:
-        """(key, most rows, slug) of an entry that a model makes; None after noting what is wrong."""
+    def lower(self, name: str, spec: DataSpec, at: At | None) -> Made | None:
+        """What an entry that a model makes ends in; None after noting what is wrong."""
         kind = spec.made_by
         path = ("data", name, kind)
         settings = inherit(getattr(spec, kind), path, self.study.spec.recipes, self.problems)
-        words = dict(settings.values)
-        rows = self._rows(words.pop(_ROWS_WORD.get(kind, "problems"), None), kind, settings, path, at)
-        policy_word = _POLICY_WORD.get(kind, "policy")
-        policy_path = settings.origins.get(policy_word, path)
-        policy = self.policies.key(words.pop(policy_word, None), at, policy_path)
-        budget = (
-            self._budget(words.pop("match_budget_of", None), settings, at) if kind == "rejection" else None
-        )
+        rows_word, policy_word = _ROWS_WORD.get(kind, "problems"), _POLICY_WORD.get(kind, "policy")
+        words = Words(f"data {name!r}", settings, spec.seed, (rows_word, policy_word, "inherits"))
+        rows = self._rows(words, rows_word, kind, at)
+        policy = self.policies.key(*words.take(policy_word), at)
+        budget = self._budget(words, at) if kind == "rejection" else None
         reader = None
-        if kind == "compressed" and "policy" in words:
-            reader = self.policies.key(words.pop("policy"), at, settings.origins["policy"])
-        also = (_ROWS_WORD.get(kind, "problems"), policy_word, "inherits")
-        configs = self._configs(path, MADE[kind], words, settings, spec.seed, f"data {name!r}", also)
+        if kind == "compressed" and "policy" in words.values:
+            reader = self.policies.key(*words.take("policy"), at)
+        configs = self._sharing.configs(words, MADE[kind])
         if settings.is_broken or rows is None or policy is None or configs is None or budget is False:
             return None
-        if kind == "compressed":
-            inputs = {"rows": (rows.key,), "compressor": (policy,)}
-            if reader is not None:
-                inputs["policy"] = (reader,)
-            key = self.add(
-                "compress", configs[0], spec.seed, inputs, f"compress {name}", f"{rows.name}-compressed"
-            )
-            return key, rows.at_most, f"{rows.name}-compressed"
-        return self._made(name, kind, spec.seed, configs, rows, policy, budget, at)
-
-    def _made(
-        self,
-        name: str,
-        kind: str,
-        seed: int,
-        configs: tuple[Config, ...],
-        rows: Rows,
-        policy: str,
-        budget: str | None,
-        at: At | None,
-    ) -> tuple[str, int | None, str]:
-        stage, slug = MADE[kind][0], f"{rows.name}-{kind}"
         if kind == "sampled":
-            given = self._sampled(configs[0], seed, rows, policy, f"data {name}")
-            samples = configs[0].samples
-            at_most = (
-                None
-                if rows.at_most is None
-                else rows.at_most * min(samples, configs[1].per_problem or samples)
-            )
-        else:
-            inputs = {"policy": (policy,), "rows": (rows.key,), **({"budget": (budget,)} if budget else {})}
-            made = self.add(stage, configs[0], seed, inputs, f"{stage} {name}", slug)
-            self._budgets[(name, at)] = made
-            given = {"dialogues" if stage == "dialogue" else "completions": (made,)}
-            at_most = None
-        key = self.add("synthesise", configs[1], 0, given, f"synthesise {name}", slug)
-        return key, at_most, slug
+            return self._sampled(name, spec.seed, configs, rows, policy)
+        if kind == "compressed":
+            return self._compressed(name, spec.seed, configs[0], rows, policy, reader)
+        inputs = {"policy": (policy,), "rows": (rows.key,), **({"budget": (budget,)} if budget else {})}
+        stage, slug = MADE[kind][0], f"{rows.name}-{kind}"
+        tried = self.add(stage, configs[0], spec.seed, inputs, f"{stage} {name}", slug)
+        self._budgets[(name, at)] = tried
+        given = {"dialogues" if stage == "dialogue" else "completions": (tried,)}
+        return self.add("synthesise", configs[1], 0, given, f"synthesise {name}", slug), None, slug
 
-    def _sampled(
-        self, config: Config, seed: int, rows: Rows, policy: str, title: str
-    ) -> dict[str, tuple[str, ...]]:
+    def _sampled(self, name: str, seed: int, configs: tuple[Config, ...], rows: Rows, policy: str) -> Made:
+        sample, synthesise = configs
+        slug = f"{rows.name}-sampled"
+        given = self._responses(sample, seed, rows, policy, f"data {name}")
+        key = self.add("synthesise", synthesise, 0, given, f"synthesise {name}", slug)
+        kept = min(sample.samples, synthesise.per_problem or sample.samples)
+        return key, None if rows.at_most is None else rows.at_most * kept, slug
+
+    def _compressed(
+        self, name: str, seed: int, config: Config, rows: Rows, compressor: str, reader: str | None
+    ) -> Made:
+        inputs = {"rows": (rows.key,), "compressor": (compressor,)}
+        inputs |= {"policy": (reader,)} if reader is not None else {}
+        slug = f"{rows.name}-compressed"
+        return self.add("compress", config, seed, inputs, f"compress {name}", slug), rows.at_most, slug
+
+    def _responses(self, config: Config, seed: int, rows: Rows, policy: str, title: str) -> Inputs:
         """Responses of a policy to all rows, and their scores."""
         inputs = {"policy": (policy,), "problems": (rows.key,)}
-        name = f"{rows.name}-k{config.samples}"
-        completions = self.add("sample", config, seed, inputs, f"sample {title}", name)
-        scores = self.add(
-            "score", self.study.spec.score, 0, {"completions": (completions,)}, f"score {title}", name
-        )
-        return {"completions": (completions,), "scores": (scores,)}
+        slug = f"{rows.name}-k{config.samples}"
+        completions = self.add("sample", config, seed, inputs, f"sample {title}", slug)
+        given = {"completions": (completions,)}
+        return {
+            **given,
+            "scores": (self.add("score", self.study.spec.score, 0, given, f"score {title}", slug),),
+        }
 
-    def _rows(
-        self, wanted: Any, kind: str, settings: Settings, path: PathTuple, at: At | None
-    ) -> Rows | None:
-        word = _ROWS_WORD.get(kind, "problems")
-        place = settings.origins.get(word, path)
+    def _rows(self, words: Words, word: str, kind: str, at: At | None) -> Rows | None:
+        wanted, place = words.take(word)
         if wanted is None:
+            path = words.settings.path
             self.problems.add(path, f"{'.'.join(path)} lacks {word!r}", "Name a data entry.", key=True)
             return None
         if wanted not in self.study.spec.data:
@@ -158,11 +146,11 @@ class MadeLowering:
             return None
         return self.entry(wanted, at)
 
-    def _budget(self, wanted: Any, settings: Settings, at: At | None) -> str | bool | None:
+    def _budget(self, words: Words, at: At | None) -> str | bool | None:
         """The solve artifact whose number of draws is to be matched; None: none is named, False: an error."""
+        wanted, place = words.take("match_budget_of")
         if wanted is None:
             return None
-        place = settings.origins["match_budget_of"]
         known = [name for name, spec in self.study.spec.data.items() if spec.made_by == "rejection"]
         if wanted not in known:
             what = f"match_budget_of {wanted!r} is no data entry made by rejection"
@@ -172,64 +160,19 @@ class MadeLowering:
             return False
         return self._budgets.get((wanted, at)) or self._budgets.get((wanted, None)) or False
 
-    def _configs(
-        self,
-        path: PathTuple,
-        names: tuple[str, ...],
-        words: Mapping[str, Any],
-        settings: Settings,
-        seed: int,
-        label: str,
-        also_known: tuple[str, ...],
-    ) -> tuple[Config, ...] | None:
-        """The words shared out between stages; an unknown word is noted once, with all that are known."""
-        models = [stages.load(stage).Config for stage in names]
-        fields = {field for model in models for field in model.model_fields} - set(SET_BY_ENTRY)
-        locate = settings.locator(self.problems.document)
-        is_fine = True
-        for word in words:
-            if word not in fields:
-                is_fine = False
-                remedy = suggest(word, sorted([*fields, *also_known]))
-                self.problems.extend(
-                    [Problem(f"{label}: unknown key {word!r}", remedy, locate((word,), True))]
-                )
-        given: dict[str, Any] = {"prompt": self.study.spec.prompt, **words, "score": self.study.spec.score}
-        found = []
-        for model in models:
-            own = {k: v for k, v in given.items() if k in model.model_fields}
-            if "seed" in model.model_fields:
-                own["seed"] = seed
-            found.append(
-                self._settle(model, own, settings, label, (*also_known, *(fields - set(model.model_fields))))
-            )
-        return tuple(found) if is_fine and all(config is not None for config in found) else None
-
-    def _settle(
-        self, model: Any, values: dict[str, Any], settings: Settings, label: str, also: tuple[str, ...]
-    ) -> Config | None:
-        """One configuration per place of the file: entries that several cells ask for are validated once."""
-        known = (model, settings.path)
-        if known not in self._known:
-            self._known[known] = validate_settings(
-                model, values, settings, self.problems, label=label, also_known=also
-            )
-        return self._known[known]
-
     def filter(
-        self, kind: str, raw: Any, path: PathTuple, name: str, rows: Rows, at: At | None, judges: Judges
+        self, kind: str, raw: Any, path: PathTuple, name: str, rows: Rows, at: At | None
     ) -> Rows | None:
         """The rows that a filter with a model keeps; None after noting what is wrong."""
         if not isinstance(raw, Mapping):
             self.problems.add(path, f"filter {kind!r} is {raw!r}", "Write its parameters as a mapping.")
             return None
         settings = inherit(raw, path, self.study.spec.recipes, self.problems)
-        words = dict(settings.values)
-        seed = self.study.spec.data[name].seed
+        label, seed = f"data {name!r}: {kind}", self.study.spec.data[name].seed
         chosen = (
-            self._solved_by(words, settings, path, name, rows, at, seed)
+            self._solved_by(Words(label, settings, seed, ("policy", "inherits")), name, rows, at)
             if kind == "solved_by"
-            else self._judged(words, settings, path, name, rows, at, seed, judges)
+            else self._judged(Words(label, settings, seed, ("by", "keep", "inherits")), name, rows)
         )
         if chosen is None or settings.is_broken:
             return None
@@ -238,59 +181,20 @@ class MadeLowering:
         key = self.add("select", config, 0, {"rows": (rows.key,), **inputs}, f"select {name} ({kind})", slug)
         return Rows(key, rows.at_most, slug, rows.label)
 
-    def _solved_by(
-        self,
-        words: dict,
-        settings: Settings,
-        path: PathTuple,
-        name: str,
-        rows: Rows,
-        at: At | None,
-        seed: int,
-    ) -> tuple[Config, dict[str, tuple[str, ...]]] | None:
-        policy = self.policies.key(words.pop("policy", None), at, settings.origins.get("policy", path))
-        configs = self._configs(
-            path,
-            ("sample", "select"),
-            words,
-            settings,
-            seed,
-            f"data {name!r}: solved_by",
-            ("policy", "inherits"),
-        )
+    def _solved_by(self, words: Words, name: str, rows: Rows, at: At | None) -> tuple[Config, Inputs] | None:
+        policy = self.policies.key(*words.take("policy"), at)
+        configs = self._sharing.configs(words, ("sample", "select"))
         if policy is None or configs is None:
             return None
-        given = self._sampled(configs[0], seed, rows, policy, f"filter {name}")
+        given = self._responses(configs[0], words.seed, rows, policy, f"filter {name}")
         return configs[1], {"scores": given["scores"]}
 
-    def _judged(
-        self,
-        words: dict,
-        settings: Settings,
-        path: PathTuple,
-        name: str,
-        rows: Rows,
-        at: At | None,
-        seed: int,
-        judges: Judges,
-    ) -> tuple[Config, dict[str, tuple[str, ...]]] | None:
-        judge = judges.find(words.pop("by", None), settings.origins.get("by", path))
-        if "keep" in words:
-            words["labels"] = words.pop("keep")
-            settings = Settings(
-                settings.values, {**settings.origins, "labels": settings.origins["keep"]}, settings.path
-            )
-        configs = self._configs(
-            path, ("select",), words, settings, seed, f"data {name!r}: judged", ("by", "keep", "inherits")
-        )
+    def _judged(self, words: Words, name: str, rows: Rows) -> tuple[Config, Inputs] | None:
+        judge = self.judges.find(*words.take("by"))
+        words.rename("keep", "labels")
+        configs = self._sharing.configs(words, ("select",))
         if judge is None or configs is None:
             return None
-        verdicts = self.add(
-            "judge",
-            judge.config,
-            0,
-            judge.inputs("rows", rows.key),
-            f"judge {name}",
-            f"{rows.name}-{judge.config.judge}",
-        )
+        slug, inputs = f"{rows.name}-{judge.config.judge}", judge.inputs("rows", rows.key)
+        verdicts = self.add("judge", judge.config, 0, inputs, f"judge {name}", slug)
         return configs[0], {"verdicts": (verdicts,)}

@@ -54,7 +54,7 @@ class Policies:
             else:
                 self._from_outside(name)
 
-    def key(self, name: Any, at: At | None, path: PathTuple) -> str | None:
+    def key(self, name: Any, path: PathTuple, at: At | None = None) -> str | None:
         """The artifact of a policy for whoever asks at `path`; None after noting what is wrong."""
         known = self.study.spec.policies
         if name is None:
