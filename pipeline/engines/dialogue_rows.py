@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.engines import scoring
+from pipeline.engines.chosen_rows import KEY, choice_keys, finish, refuse_repeated
 from pipeline.engines.dialogues import SCHEMA, TURNS
-from pipeline.engines.synthesising import KEY, choice_keys, finish, refuse_repeated
 from pipeline.errors import InputError
 from pipeline.grading import find_box
 from pipeline.job import Job

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.engines import dialogue_rows, dialogues, sampling, synthesising
+from pipeline.engines import chosen_rows, dialogue_rows, dialogues, sampling
 from pipeline.errors import InputError, StageError
 from pipeline.stages.synthesise import Marker, SynthesiseConfig
 
@@ -53,7 +53,7 @@ def write_completions(folder, rows=RESPONSES, correct=True):
 
 def test_right_responses_become_rows_once_and_every_other_is_counted(run_stage, tmp_path):
     rows, facts = run_stage("synthesise", SynthesiseConfig(), completions=write_completions(tmp_path / "c"))
-    assert dict(rows.schema) == synthesising.SCHEMA
+    assert dict(rows.schema) == chosen_rows.SCHEMA
     assert rows["id"].to_list() == ["a#rejection-0", "a#rejection-1", "a#rejection-4", "b#rejection-2"]
     assert rows["problem"].to_list() == ["a?", "a?", "a?", "b?"]
     assert rows["solution"].to_list() == ["one", "two", "three", "one"]
@@ -185,7 +185,7 @@ def test_dialogues_are_classed_balanced_and_flattened(run_stage, tmp_path):
     given = [(f"p{i}", TURNS[name], None) for i, name in enumerate(["RR"] * 5 + ["WR"] * 2 + ["RW", "WW"])]
     folder = write_dialogues(tmp_path / "d", given)
     rows, facts = run_stage("synthesise", SynthesiseConfig(), dialogues=folder)
-    assert dict(rows.schema) == synthesising.SCHEMA
+    assert dict(rows.schema) == chosen_rows.SCHEMA
     assert rows["class"].to_list() == ["RR", "RR", "WR", "WR"] and set(rows["origin"]) == {"dialogue"}
     assert rows["id"].to_list()[-2:] == ["p5#dialogue-0", "p6#dialogue-0"]
     assert rows["solution"][-1] == "\n\n".join(TURNS["WR"]) and set(rows["n_tokens"]) == {8}
