@@ -8,7 +8,7 @@ mean squares of the crossed model; Satterthwaite 1946, Biometrics Bulletin 2:110
 
 Guaranteed: several measures are averaged with equal weight (macro mean), their problems independent, their
 replicates shared. A variance component estimated below zero counts as zero, which widens the interval.
-With one replicate only problems vary; the caller says what that leaves out (`claims.describe_scope`).
+With one replicate only problems vary; the caller says what that leaves out (`report.verdicts.describe_scope`).
 With two, the replicates keep their own t quantile (`intervals`), as Satterthwaite's would be too small.
 Refused (EmptySideError): a side without any value, a measure whose two sides have no problem in common.
 """

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.claims import Evidence, decide
 from pipeline.report.estimates import estimate_quantity
 from pipeline.report.quantities import Extreme, First, Frontier, Mean, Ratio, Sum, subtract
 from pipeline.report.request import Part
+from pipeline.report.verdicts import Evidence, decide
 from pipeline.simulation import interpolate_gap, simulate
 from pipeline.stats import Panel, Side, estimate_contrast
 

@@ -14,7 +14,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.claims import ClaimVerdict, decide_claim
 from pipeline.report import account
 from pipeline.report.artifacts import Store
 from pipeline.report.declared import draw_declared
@@ -35,6 +34,7 @@ from pipeline.report.tables import (
     write_numbers,
 )
 from pipeline.report.training import draw_training_figures
+from pipeline.report.verdicts import ClaimVerdict, decide_claim
 
 
 @dataclass(frozen=True)

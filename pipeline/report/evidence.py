@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.claims import Evidence
 from pipeline.report.artifacts import Store
 from pipeline.report.metrics import Metric
 from pipeline.report.quantities import Curve, Fact, Mean, leaves
 from pipeline.report.records import make_curve_side, make_fact_side, missing_runs
 from pipeline.report.request import CompiledClaim, Part, Request, Unit
+from pipeline.report.verdicts import Evidence
 from pipeline.stats import Array, EmptySideError, Panel, Side
 
 CellKey = tuple[tuple[str, str], ...]

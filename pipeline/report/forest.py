@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from pipeline.claims import ClaimVerdict, Verdict
 from pipeline.report.metrics import Metric, UnitKind, format_value
 from pipeline.report.quantities import Curve, Fact, leaves
 from pipeline.report.request import CompiledClaim, Part
 from pipeline.report.svg import draw_strip
+from pipeline.report.verdicts import ClaimVerdict, Verdict
 
 SIGNS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤", "between": "between"}
 AXES = {

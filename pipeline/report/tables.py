@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.claims import ClaimVerdict
 from pipeline.report.figures import match_published
 from pipeline.report.metrics import Metric, format_value
 from pipeline.report.request import CompiledClaim, Published, Request
 from pipeline.report.summaries import ALL_MEASURES, RECORDED, Number, Summaries, Summary
+from pipeline.report.verdicts import ClaimVerdict
 
 PART_COLUMNS = [
     "status",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.claims import Evidence, combine_statuses, decide, decide_claim, holm_levels
 from pipeline.errors import InputError
 from pipeline.report.quantities import Mean, Ratio
 from pipeline.report.request import CompiledClaim, Part
+from pipeline.report.verdicts import Evidence, combine_statuses, decide, decide_claim, holm_levels
 from pipeline.stats import Panel, Side
 
 PROBLEMS = tuple(f"p{i:03}" for i in range(200))
