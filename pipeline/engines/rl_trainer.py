@@ -161,13 +161,15 @@ class _Ordered:
         with self._whole_model() as model, torch.no_grad(), self.accelerator.autocast():
             model.eval()
             with grouped_attention(model):
-                drawn = decode(
-                    model,
-                    requests,
-                    eos=self.eos_token_ids,
-                    slots=len(requests),
-                    temperature=self.temperature,
-                    top_p=self.top_p,
+                drawn = list(  # drawn here: afterwards the model trains again and may be in parts
+                    decode(
+                        model,
+                        requests,
+                        eos=self.eos_token_ids,
+                        slots=len(requests),
+                        temperature=self.temperature,
+                        top_p=self.top_p,
+                    )
                 )
             model.train()
         found = {r.position: [*r.token_ids, *([] if r.end_token is None else [r.end_token])] for r in drawn}

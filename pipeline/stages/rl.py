@@ -13,7 +13,7 @@ from pipeline.prompt import Prompt
 from pipeline.stages.training import TrainingConfig
 
 NAME = "rl"
-VERSION = 1
+VERSION = 2
 PRODUCES = "policy"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -250,6 +251,36 @@ def test_micro_batches_change_only_rounding(finished, policy, rows, tmp_path):
             for log in (whole, split)
         )
         assert one == pytest.approx(two, rel=1e-3)
+
+
+def test_gradient_checkpointing_never_reaches_the_rollouts(finished, policy, rows, tmp_path):
+    run(
+        tmp_path,
+        policy,
+        rows,
+        finished[1].model_copy(update={"gradient_checkpointing": True}),
+        stop_after=1,
+    )
+    plain, checkpointed = (read_first_metrics(folder) for folder in (finished[0], tmp_path))
+    assert checkpointed == pytest.approx(plain, rel=1e-3)
+
+
+def test_dropout_never_reaches_the_rollouts(policy, rows, tmp_path):
+    shutil.copytree(policy, tmp_path / "dropping")
+    config = json.loads((policy / "config.json").read_text())
+    (tmp_path / "dropping" / "config.json").write_text(json.dumps(config | {"attention_dropout": 0.9}))
+    plain, dropping = tmp_path / "one", tmp_path / "two"
+    run(plain, policy, rows, make_config(steps=1))
+    run(dropping, tmp_path / "dropping", rows, make_config(steps=1))
+    assert pl.read_parquet(dropping / "rollouts.parquet").equals(pl.read_parquet(plain / "rollouts.parquet"))
+    norms = [read_first_metrics(folder)["grad_norm"] for folder in (plain, dropping)]
+    assert norms[0] != pytest.approx(norms[1], rel=1e-3), "training does drop"
+
+
+def read_first_metrics(folder: Path) -> dict[str, float]:
+    log = pl.read_parquet(folder / "log.parquet").filter(pl.col("step") == 1)
+    found = dict(zip(log["metric"], log["value"], strict=True))
+    return {name: found[name] for name in ("reward", "grad_norm", "completions/mean_length")}
 
 
 @pytest.mark.slow
