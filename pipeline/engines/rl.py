@@ -4,7 +4,7 @@ Guaranteed: every field of TRL that moves results is set from RlConfig; prompts 
 epoch decide; working checkpoints fall between generation rounds only, so a killed run that resumes ends with
 the weights of one that was never killed (same machine, same number of processes).
 Refused: batches that cannot be split evenly, too few problems for one round, rows without a gold answer,
-rewards that are not numbers, NaN, vLLM rollouts without GPUs.
+rewards that are not numbers, NaN.
 GRPO: Shao et al., arXiv:2402.03300; RLOO: Ahmadian et al., arXiv:2402.14740.
 """
 
@@ -202,11 +202,6 @@ def _check_request(config: RlConfig, last: int, save_steps: tuple[int, ...]) -> 
     if beyond := [step for step in save_steps if not 1 <= step <= last]:
         raise InputError(
             f"checkpoint {beyond[0]} is not between 1 and {last} steps", "Remove it, or train longer."
-        )
-    if config.rollout_engine == "vllm" and config.gpus == 0:
-        raise InputError(
-            "rollout_engine vllm needs GPUs: vLLM's CPU build repacks the weights, so new ones cannot be loaded",
-            "Set rollout_engine: transformers, or gpus to the number of GPUs.",
         )
 
 

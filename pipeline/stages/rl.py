@@ -53,13 +53,13 @@ class RlConfig(TrainingConfig):
     )
     whiten_advantages: bool = content(False, describe="Normalise advantages over the batch (RLOO only).")
     mask_truncated: bool = content(False, describe="Give cut-off rollouts no loss.")
+    rollout_engine: Literal["transformers", "vllm"] = content(
+        "transformers", describe="Who draws the rollouts; vllm runs colocated on the training GPUs."
+    )
     prompt: Prompt = content(Prompt(), describe="How a problem becomes a prompt.")
 
     micro_batch: int | None = placement(
         None, describe="Rollouts per device and pass; the whole update when absent.", ge=1
-    )
-    rollout_engine: Literal["transformers", "vllm"] = placement(
-        "transformers", describe="Who generates rollouts; vllm runs colocated on the training GPUs."
     )
     vllm_tensor_parallel: int = placement(
         1, describe="GPUs that share one copy of the model in vLLM; a divisor of gpus.", ge=1
@@ -74,6 +74,11 @@ class RlConfig(TrainingConfig):
         if self.gpus % self.vllm_tensor_parallel:
             raise ValueError(
                 f"vllm_tensor_parallel {self.vllm_tensor_parallel} does not divide gpus {self.gpus}"
+            )
+        if self.rollout_engine == "vllm" and self.gpus == 0:
+            raise ValueError(
+                "rollout_engine vllm needs GPUs: vLLM's CPU build repacks the weights, so new ones cannot be loaded\n"
+                "Set gpus, or rollout_engine: transformers."
             )
         return self
 

@@ -133,6 +133,16 @@ def test_vllm_copies_must_fill_the_gpus():
         RlConfig(**RL, rollout_engine="vllm", vllm_tensor_parallel=3)
 
 
+def test_vllm_draws_rollouts_on_gpus_only():
+    with pytest.raises(ValueError, match="rollout_engine vllm needs GPUs"):
+        RlConfig(**RL | {"gpus": 0}, rollout_engine="vllm")
+
+
+def test_who_draws_the_rollouts_is_content():
+    one, other = RlConfig(**RL), RlConfig(**RL, rollout_engine="vllm")
+    assert one.identity() != other.identity()
+
+
 def test_too_few_gpus_and_too_few_processes_are_refused(monkeypatch):
     import torch
 

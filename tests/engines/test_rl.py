@@ -367,7 +367,6 @@ def test_unusable_data_is_refused(policy, tmp_path, frame, changes, message):
 @pytest.mark.parametrize(
     ("changes", "options", "message"),
     [
-        ({"rollout_engine": "vllm"}, {}, "rollout_engine vllm needs GPUs"),
         ({}, {"save_steps": (5,)}, "checkpoint 5 is not between 1 and 4"),
         ({}, {"stop_after": 9}, "stop_after 9 is not between 1 and 4"),
     ],
