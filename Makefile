@@ -5,8 +5,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Where CPU wheels of torch come from, if pip's own index would bring CUDA (an index URL or --find-links FOLDER).
+# The build of torch: cpu, cuda, or auto (cpu where there is no NVIDIA GPU; a login node is such a place: say cuda there).
+TORCH_BUILD ?= auto
+# More options for pip when it looks for torch: --find-links FOLDER, an index.
 TORCH_OPTIONS ?=
+TORCH_VERSION := $(shell sed -n 's/^torch==//p' envs/training.txt)
 LOCK := envs/training.txt
 STAMP := $(VENV)/.installed-$(shell sha256sum $(LOCK) pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
 VENV_VLLM ?= .venv-vllm
@@ -38,7 +41,7 @@ $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "studyc needs Python 3.11 or later; this is $$($(PYTHON) --version). Set PYTHON=…"; exit 1; }
 	@echo "setting up $(VENV) (once; about two minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
+	@sh envs/install_torch.sh $(BIN)/python $(TORCH_VERSION) $(TORCH_BUILD) $(TORCH_OPTIONS)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r $(LOCK)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@rm -f $(VENV)/.installed-*; touch $@
@@ -48,7 +51,7 @@ env-vllm: $(STAMP_VLLM)
 $(STAMP_VLLM):
 	@echo "setting up $(VENV_VLLM) with $(VLLM) (once; three minutes, 4 GB)"
 	@test -x $(VENV_VLLM)/bin/python || $(PYTHON) -m venv $(VENV_VLLM)
-	@$(VENV_VLLM)/bin/python -m pip install -qq --disable-pip-version-check $(TORCH_OPTIONS) torch==2.13.0
+	@sh envs/install_torch.sh $(VENV_VLLM)/bin/python $(TORCH_VERSION) $(TORCH_BUILD) $(TORCH_OPTIONS)
 	@sed 's/^vllm==/$(VLLM)==/' envs/vllm.txt | $(VENV_VLLM)/bin/python -m pip install -qq --disable-pip-version-check -r /dev/stdin
 	@test $(VLLM) = vllm || $(VENV_VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@rm -f $(VENV_VLLM)/.installed-*; touch $@
