@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.engines.policy import encode_prompt
 from pipeline.engines.replies import Question, Reply
 from pipeline.engines.sampling import Request, load_sampler
 from pipeline.errors import InputError
+from pipeline.prompt import Prompt
 from pipeline.stages.judge import JudgeConfig
 from pipeline.stages.sample import SampleConfig
 
@@ -51,9 +53,7 @@ class PolicyJudge:
             )
 
     def _request(self, position: int, question: Question) -> Request:
-        ids = self._sampler.tokenizer.apply_chat_template(
-            list(question.messages), add_generation_prompt=True, return_dict=False
-        )
+        ids = encode_prompt(self._sampler.tokenizer, Prompt(), question.messages)
         room = self._sampler.context - len(ids)
         if room < 1:
             name, index = question.row
@@ -62,4 +62,4 @@ class PolicyJudge:
                 f"{self._sampler.context}",
                 "Use a judge with a longer context.",
             )
-        return Request(position, tuple(ids), question.seed, min(self._config.max_new_tokens, room))
+        return Request(position, ids, question.seed, min(self._config.max_new_tokens, room))

@@ -14,12 +14,16 @@ import os
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.job import QUIET
 from pipeline.prompt import Prompt
+
+# Llama 3's templates write today's date into the system message, and this one where they are told none
+TEMPLATE_DATE = datetime(2024, 7, 26)
 
 
 def quiet_libraries() -> None:
@@ -34,8 +38,22 @@ def quiet_libraries() -> None:
 
 def render_prompt(tokenizer: Any, prompt: Prompt, messages: Sequence[Mapping[str, str]]) -> str:
     """The text of a chat up to where the response begins, with the opening think tag as the prompt wants it."""
-    text = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
-    return prompt.opening(text)
+    return prompt.opening(apply_template(tokenizer, list(messages), add_generation_prompt=True))
+
+
+def apply_template(tokenizer: Any, chats: Any, **options: Any) -> Any:
+    """The text of a chat (or of each of several); a template that asks for today gets a fixed date.
+
+    Else the same configuration would be asked otherwise tomorrow, and trained otherwise than it is measured.
+    """
+    return tokenizer.apply_chat_template(
+        chats, tokenize=False, strftime_now=TEMPLATE_DATE.strftime, **options
+    )
+
+
+def asks_for_today(tokenizer: Any) -> bool:
+    """Whether the text of a chat depends on the day on which it is made."""
+    return "strftime_now" in str(tokenizer.chat_template)
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engines.policy import (
+    apply_template,
+    asks_for_today,
     check_policy_folder,
     load_policy,
     load_tokenizer,
@@ -64,7 +66,7 @@ def train(
     check_policy_folder(policy)
     check_attention(config)
     tokenizer = load_tokenizer(policy)
-    if config.prompt.think_prefill != "as_template":
+    if config.prompt.think_prefill != "as_template" or asks_for_today(tokenizer):
         problems = problems.map(_write_out, fn_kwargs={"tokenizer": tokenizer, "config": config})
     checkpoint = find_checkpoint(job.work) or resume_from
     log = _open_log(job, config, split, last)
@@ -186,9 +188,7 @@ def _write_out(row: dict[str, Any], tokenizer: Any, config: RlConfig) -> dict[st
 def _longest_prompt(problems: Dataset, tokenizer: Any) -> int:
     """Tokens of the longest prompt as TRL makes it."""
     texts = [
-        prompt
-        if isinstance(prompt, str)
-        else tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+        prompt if isinstance(prompt, str) else apply_template(tokenizer, prompt, add_generation_prompt=True)
         for prompt in problems["prompt"]
     ]
     return max(len(ids) for ids in tokenizer(texts)["input_ids"])

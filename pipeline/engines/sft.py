@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engines.policy import (
+    apply_template,
     check_policy_folder,
     load_policy,
     load_tokenizer,
@@ -211,8 +212,8 @@ def _encode(
         [*messages, {"role": "assistant", "content": solution}]
         for messages, (_, solution) in zip(prompts, chunk, strict=True)
     ]
-    before = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
-    after = tokenizer.apply_chat_template(whole, tokenize=False)
+    before = apply_template(tokenizer, prompts, add_generation_prompt=True)
+    after = apply_template(tokenizer, whole)
     before_ids = tokenizer(before, add_special_tokens=False)["input_ids"]
     after_ids = tokenizer(after, add_special_tokens=False)["input_ids"]
     for first, full in zip(before_ids, after_ids, strict=True):

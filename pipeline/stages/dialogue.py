@@ -21,7 +21,7 @@ from pipeline.job import Job
 from pipeline.stages.sample import SamplingConfig
 
 NAME = "dialogue"
-VERSION = 1
+VERSION = 2
 PRODUCES = "dialogues"
 
 ASSESS = (

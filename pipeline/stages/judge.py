@@ -15,7 +15,7 @@ from pipeline.job import Job
 from pipeline.stages.training import Precision
 
 NAME = "judge"
-VERSION = 1
+VERSION = 2
 PRODUCES = "scores"
 
 

@@ -13,7 +13,7 @@ from pipeline.prompt import Prompt
 from pipeline.stages.training import TrainingConfig
 
 NAME = "rl"
-VERSION = 2
+VERSION = 3
 PRODUCES = "policy"
 
 

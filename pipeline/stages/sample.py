@@ -11,7 +11,7 @@ from pipeline.prompt import Prompt
 from pipeline.stages.training import Precision
 
 NAME = "sample"
-VERSION = 1
+VERSION = 2
 PRODUCES = "completions"
 
 

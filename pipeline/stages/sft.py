@@ -10,7 +10,7 @@ from pipeline.prompt import Prompt
 from pipeline.stages.training import TrainingConfig
 
 NAME = "sft"
-VERSION = 1
+VERSION = 2
 PRODUCES = "policy"
 
 

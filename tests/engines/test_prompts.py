@@ -25,6 +25,13 @@ def prefilling(tokenizer):
     return tokenizer
 
 
+@pytest.fixture
+def dating(tokenizer):
+    """A template like those of Llama 3.2, which write the date into every chat."""
+    tokenizer.chat_template = "{{ 'Today: ' + strftime_now('%d %b %Y') + '\\n' }}" + tokenizer.chat_template
+    return tokenizer
+
+
 def _text(tokenizer, choice: str) -> str:
     prompt = Prompt(think_prefill=choice)
     return render_prompt(tokenizer, prompt, prompt.messages("1+1?"))
@@ -57,3 +64,30 @@ def test_rollouts_begin_as_sampling_does(tokenizer, tmp_path: Path) -> None:
     messages = config.prompt.messages("3+3?")
     text = _write_out({"prompt": messages}, tokenizer, config)["prompt"]
     assert tokenizer(text)["input_ids"] == list(encode_prompt(tokenizer, config.prompt, messages))
+
+
+def test_no_prompt_depends_on_the_day_on_which_it_is_made(dating) -> None:
+    from pipeline.engines.sft import _encode
+
+    prompt = Prompt()
+    asked = list(encode_prompt(dating, prompt, prompt.messages("3+3?")))
+    assert render_prompt(dating, prompt, prompt.messages("3+3?")).startswith("Today: 26 Jul 2024\n")
+    ((trained, labels),) = _encode([("3+3?", "6")], dating, prompt, everything=False)
+    assert trained[: len(asked)] == asked and set(labels[: len(asked)]) == {-100}
+
+
+def test_a_judge_is_asked_the_same_question_tomorrow(dating, tmp_path: Path) -> None:
+    from pipeline.engines.judge_policy import PolicyJudge
+    from pipeline.engines.policy import save_policy
+    from pipeline.engines.replies import Question
+    from pipeline.engines.tiny import build_model
+    from pipeline.stages.base import TinyModel
+    from pipeline.stages.judge import JudgeConfig
+
+    save_policy(build_model(TinyModel(), len(dating), dating, seed=1), dating, tmp_path / "model")
+    judge = PolicyJudge(
+        tmp_path, JudgeConfig(judge="reflection", engine="transformers", max_new_tokens=4), tmp_path
+    )
+    messages = tuple(Prompt().messages("3+3?"))
+    request = judge._request(0, Question(("p", 0), 0, messages, 1))
+    assert request.prompt_ids == encode_prompt(dating, Prompt(), messages)

@@ -165,6 +165,15 @@ def test_a_run_with_a_declared_opening_tag_keeps_its_rollouts_as_texts(policy, r
     assert rollouts.height == facts["rollouts"] == 8 and rollouts["response"].dtype == pl.String
 
 
+def test_a_template_that_writes_the_date_gives_the_same_rollouts_on_every_day(policy, rows, tmp_path):
+    for date, folder in (("strftime_now('%d %b %Y')", "asking"), ("'26 Jul 2024'", "told")):
+        shutil.copytree(policy, tmp_path / folder / "policy")
+        template = tmp_path / folder / "policy" / "chat_template.jinja"
+        template.write_text("{{ " + date + " + '\\n' }}" + template.read_text())
+        run(tmp_path / folder, tmp_path / folder / "policy", rows, make_config(steps=1))
+    assert is_same(tmp_path / "asking" / "model", tmp_path / "told" / "model")
+
+
 def test_published_steps_are_the_policies_of_those_steps(finished, policy, rows, tmp_path):
     folder, config, _ = finished
     assert is_same(folder / "steps" / "8" / "model", folder / "model")
