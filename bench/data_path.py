@@ -82,7 +82,14 @@ def _compare(rows: int, folder: Path) -> tuple[list[Row], dict[str, Any]]:
     used = sum(one.cpu_s for one in costs.values())
     peak = max(one.peak_mb for one in costs.values())
     lines = [
-        Row(f"{rows:,} rows, all steps", wall, peer.wall_s, "s", (wall / peer.wall_s,), f"≤ 0.20 at {FULL_ROWS:,}"),
+        Row(
+            f"{rows:,} rows, all steps",
+            wall,
+            peer.wall_s,
+            "s",
+            (wall / peer.wall_s,),
+            f"≤ 0.20 at {FULL_ROWS:,}",
+        ),
         Row("  processor time", used, peer.cpu_s, "s", (used / peer.cpu_s,), ""),
         Row("  peak memory of a process", peak, peer.peak_mb, "MB", (peak / peer.peak_mb,), ""),
         Row(
