@@ -1,7 +1,8 @@
 """Processes of one training: what was asked for, DeepSpeed's configuration, and checks that it came about.
 
 Guaranteed: a training runs in as many processes, under the engine (DDP or DeepSpeed of that stage) and on the
-devices that its configuration names, or it ends before its first update.
+devices that its configuration names, or it ends before its first update; all of them take the rows of an epoch in
+its order, after a resume, too.
 Refused, each with its remedy: too few GPUs, another number of processes, DDP where DeepSpeed was asked for, another
 ZeRO stage, batch, precision or clipping than asked for, DeepSpeed where none was.
 ZeRO: Rajbhandari et al., arXiv:1910.02054.
@@ -156,6 +157,23 @@ def check_engine(engine: Any, arguments: Any, config: TrainingConfig) -> None:
         f"{name} {got[name]} instead of {asked[name]}" for name in asked if got[name] != asked[name]
     ]:
         raise _wrong_engine(config, f"DeepSpeed with {', '.join(wrong)}")
+
+
+class EpochOrder(TrainerCallback):
+    """Tells the sampler which epoch begins, however deep accelerate has wrapped it.
+
+    accelerate 1.15 looks for a sampler of ours (buckets, prompts of RL) two batch samplers deep. Where several
+    processes share the batches and a resumed run skips those it has done, it lies three deep: the rest of that epoch
+    came in the order of epoch 0, so some rows were trained on twice and others never.
+    """
+
+    def on_epoch_begin(
+        self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **_: Any
+    ) -> None:
+        batches = train_dataloader.batch_sampler
+        while hasattr(batches, "batch_sampler"):
+            batches = batches.batch_sampler
+        batches.sampler.set_epoch(int(state.epoch or 0))
 
 
 def _wrong_engine(config: TrainingConfig, found: str) -> StageError:

@@ -19,7 +19,7 @@ from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler
 
-from pipeline.engines.parallel import EngineCheck, check_trainer
+from pipeline.engines.parallel import EngineCheck, EpochOrder, check_trainer
 from pipeline.engines.publishing import save_trained
 from pipeline.engines.rollouts import Rollouts
 from pipeline.engines.sampling import Request, row_seed
@@ -61,6 +61,7 @@ def build_trainer(
     )
     check_trainer(trainer, config)
     trainer.add_callback(EngineCheck(trainer, config))
+    trainer.add_callback(EpochOrder)
     trainer.remove_callback(PrinterCallback)  # the log is in log.parquet; progress is in progress.json
     return trainer
 

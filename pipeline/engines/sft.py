@@ -35,7 +35,7 @@ from transformers import PrinterCallback  # noqa: E402
 from trl import SFTConfig as SftArguments  # noqa: E402
 from trl import SFTTrainer  # noqa: E402
 
-from pipeline.engines.parallel import EngineCheck, check_trainer, count_processes  # noqa: E402
+from pipeline.engines.parallel import EngineCheck, EpochOrder, check_trainer, count_processes  # noqa: E402
 from pipeline.engines.publishing import save_trained  # noqa: E402
 from pipeline.engines.trainer_args import (  # noqa: E402
     build_arguments,
@@ -146,6 +146,7 @@ def _build_trainer(
     )
     check_trainer(trainer, config)
     trainer.add_callback(EngineCheck(trainer, config))
+    trainer.add_callback(EpochOrder)
     trainer.remove_callback(PrinterCallback)
     return trainer
 

@@ -185,6 +185,21 @@ def test_a_signal_to_the_job_reaches_both_processes_which_save_and_resume(result
     assert is_near(folder, alone, results / "base" / "policy")
 
 
+def test_two_processes_that_resume_within_an_epoch_take_the_rows_that_were_left(results):
+    config = SftConfig(**SFT, cpu_processes=2, micro_batch=1, bucket_by_length=True, save_every_minutes=1e-9)
+    whole = train(results, "whole", config)
+    checkpoints = results / "sft" / "resumed" / "work" / "checkpoints"
+    shutil.copytree(whole / "work" / "checkpoints" / "checkpoint-18", checkpoints / "checkpoint-18")
+    folder = train(results, "resumed", config)
+    assert read_record(folder)["facts"]["resumed_at_step"] == 18
+    losses = [
+        pl.read_parquet(path / "log.parquet").filter(pl.col("metric") == "loss", pl.col("step") > 18)["value"]
+        for path in (folder, whole)
+    ]
+    assert losses[0].to_list() == losses[1].to_list()
+    assert largest_difference(folder, whole) == 0
+
+
 def test_grpo_under_zero2_draws_the_rollouts_of_one_process_and_ends_with_its_weights(results):
     one = train(results, "rl-alone", RlConfig(**RL))
     two = train(results, "rl-zero2", RlConfig(**RL, cpu_processes=2, deepspeed="zero2"))
