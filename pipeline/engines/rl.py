@@ -129,11 +129,12 @@ class Split:
 def split_rounds(config: RlConfig, processes: int) -> Split:
     """One update takes prompts_per_step x rollouts completions, over all processes; refuses uneven splits."""
     rollouts = config.prompts_per_step * config.rollouts
-    micro_batch, accumulation = split_batch(rollouts, config.micro_batch)
-    if config.algorithm == "grpo" and config.loss == "bnpo" and (accumulation > 1 or processes > 1):
+    micro_batch, accumulation = split_batch(rollouts, config.loss_batch or config.micro_batch)
+    if config.loss_batch is not None and micro_batch != config.loss_batch:
         raise InputError(
-            "loss bnpo divides by the tokens of each device's pass, so splitting an update would change its result",
-            "Leave micro_batch out and train in one process, or use loss dapo (the same over the whole update).",
+            f"loss_batch {config.loss_batch} is more than the {micro_batch} rollouts that each of {processes} processes "
+            "takes per update",
+            "Train on fewer GPUs, or raise prompts_per_step.",
         )
     updates = config.updates_per_generation
     return Split(

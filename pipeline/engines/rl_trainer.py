@@ -137,7 +137,8 @@ def _grpo_only(config: RlConfig) -> dict[str, Any]:
         "use_bias_correction_kl": False,  # the k3 estimator as in eq. 4 of the GRPO paper
         "delta": None,
         "top_entropy_quantile": 1.0,
-        "entropy_coef": 0.0,
+        "entropy_coef": config.entropy,
+        "use_adaptive_entropy": False,
         "off_policy_mask_threshold": None,
         # TRL's default drops sequences whose likelihoods under the kernels of sampling and training differ too much:
         # another objective than with rollout_engine transformers, and than RLOO, which has no such correction

@@ -46,7 +46,19 @@ class RlConfig(TrainingConfig):
     clip: float = content(0.2, describe="PPO clip range epsilon.", gt=0)
     clip_high: float | None = content(None, describe="Upper clip range; equal to clip when absent.", gt=0)
     loss: Literal["grpo", "bnpo", "dapo", "dr_grpo"] = content(
-        "grpo", describe="Token aggregation (GRPO only)."
+        "grpo",
+        describe="Token aggregation (GRPO only): the mean of each rollout's mean (grpo), the mean over the tokens of "
+        "`loss_batch` rollouts (bnpo; verl's token-mean), over those of the whole update (dapo), or the sum over "
+        "rollouts times max_new_tokens (dr_grpo).",
+    )
+    loss_batch: int | None = content(
+        None,
+        describe="Rollouts whose tokens share one mean, with loss bnpo and with an entropy bonus: what a device of "
+        "the original took per pass. It settles micro_batch.",
+        ge=1,
+    )
+    entropy: float = content(
+        0.0, describe="Coefficient of the bonus for the mean entropy per token (GRPO only).", ge=0
     )
     scale_rewards: Literal["group", "batch", "none"] = content(
         "group", describe="What the advantage is divided by (GRPO only)."
@@ -68,6 +80,27 @@ class RlConfig(TrainingConfig):
         False, describe="Free vLLM's memory during updates, at the price of loading the weights each round."
     )
     vllm_memory: float = placement(0.3, describe="Share of GPU memory for colocated vLLM.", gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _loss_is_settled(self) -> RlConfig:
+        if self.entropy and self.algorithm == "rloo":
+            raise ValueError("entropy belongs to algorithm grpo; TRL's RLOO has no such term")
+        is_needed = self.algorithm == "grpo" and (self.loss == "bnpo" or self.entropy > 0)
+        if is_needed and self.loss_batch is None:
+            cause = "loss: bnpo" if self.loss == "bnpo" else "entropy"
+            raise ValueError(
+                f"{cause} is a mean over the tokens of one pass of a device, so its size decides the result\n"
+                "Set loss_batch to the rollouts per device and pass of the original, or take loss: dapo without entropy."
+            )
+        if self.loss_batch is not None and not is_needed:
+            raise ValueError(
+                "loss_batch means nothing here: it goes with algorithm grpo and loss: bnpo or entropy"
+            )
+        if self.loss_batch is not None and self.micro_batch not in (None, self.loss_batch):
+            raise ValueError(
+                f"micro_batch {self.micro_batch} contradicts loss_batch {self.loss_batch}: leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _vllm_fits(self) -> RlConfig:

@@ -100,6 +100,8 @@ def finished(policy, rows, tmp_path_factory):
         ({"updates_per_generation": 3}, 1, (8, 1, 3, 6, 3)),
         ({"updates_per_generation": 3, "iterations": 2, "micro_batch": 4}, 1, (4, 2, 6, 6, 6)),
         ({"prompts_per_step": 3, "rollouts": 8}, 4, (6, 1, 1, 3, 1)),
+        ({"loss": "bnpo", "loss_batch": 2}, 1, (2, 4, 4, 2, 1)),
+        ({"loss": "bnpo", "loss_batch": 2}, 4, (2, 1, 1, 2, 1)),
     ],
 )
 def test_a_round_is_split_so_that_every_update_takes_its_prompts(monkeypatch, changes, processes, expected):
@@ -116,7 +118,7 @@ def test_a_round_is_split_so_that_every_update_takes_its_prompts(monkeypatch, ch
     [
         ({}, 3, "cannot be spread evenly over 3 processes"),
         ({"micro_batch": 3}, 1, "micro_batch 3 does not divide"),
-        ({"micro_batch": 4, "loss": "bnpo"}, 1, "would change its result"),
+        ({"loss": "bnpo", "loss_batch": 4}, 4, "loss_batch 4 is more than the 2 rollouts that each of 4"),
     ],
 )
 def test_uneven_splits_are_refused_with_a_remedy(monkeypatch, changes, processes, message):
@@ -124,6 +126,39 @@ def test_uneven_splits_are_refused_with_a_remedy(monkeypatch, changes, processes
     with pytest.raises(InputError, match=message) as caught:
         rl.split_rounds(make_config(**changes), processes)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "bnpo"}, "loss: bnpo is a mean over the tokens of one pass of a device"),
+        ({"entropy": 0.001}, "entropy is a mean over the tokens of one pass"),
+        ({"algorithm": "rloo", "entropy": 0.001}, "entropy belongs to algorithm grpo"),
+        ({"loss_batch": 2}, "loss_batch means nothing here"),
+        ({"loss": "bnpo", "loss_batch": 2, "micro_batch": 4}, "micro_batch 4 contradicts loss_batch 2"),
+    ],
+)
+def test_what_decides_a_loss_is_declared_and_never_left_to_the_placement(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_config(**changes)
+
+
+def test_a_mean_over_the_tokens_of_a_pass_differs_from_one_over_the_update(policy, rows, tmp_path):
+    losses = {}
+    for name, changes in {
+        "bnpo by 2": {"loss": "bnpo", "loss_batch": 2},
+        "bnpo at once": {"loss": "bnpo", "loss_batch": 8},
+        "dapo": {"loss": "dapo"},
+        "dapo by 2": {"loss": "dapo", "micro_batch": 2},
+        "entropy": {"loss": "bnpo", "loss_batch": 8, "entropy": 0.1},
+    }.items():
+        run(tmp_path / name, policy, rows, make_config(steps=1, scale_rewards="none", **changes))
+        log = pl.read_parquet(tmp_path / name / "log.parquet")
+        losses[name] = log.filter(pl.col("step") == 1, pl.col("metric") == "loss")["value"].item()
+    assert losses["bnpo at once"] == pytest.approx(losses["dapo"], abs=1e-6)
+    assert losses["dapo by 2"] == pytest.approx(losses["dapo"], abs=1e-6)
+    assert abs(losses["bnpo by 2"] - losses["dapo"]) > 1e-3
+    assert losses["entropy"] < losses["bnpo at once"] - 0.1
 
 
 def test_a_run_leaves_policy_log_rollouts_and_facts(finished, policy):
@@ -232,8 +267,9 @@ def test_working_checkpoints_fall_between_rounds_only(policy, rows, tmp_path):
         {"kl": 0.04, "loss": "dapo", "clip_high": 0.28, "micro_batch": 4, "mask_truncated": True},
         {"loss": "dr_grpo", "scale_rewards": "none", "precision": "bf16", "top_p": 0.9},
         {"lora": {"rank": 4, "alpha": 8, "dropout": 0.1}},
+        {"loss": "bnpo", "loss_batch": 4, "entropy": 0.01, "kl": 0.01},
     ],
-    ids=["rloo", "kl_dapo", "dr_grpo_bf16", "lora"],
+    ids=["rloo", "kl_dapo", "dr_grpo_bf16", "lora", "bnpo_entropy"],
 )
 def test_every_variant_trains_and_can_be_loaded_again(policy, rows, tmp_path, changes):
     config = RlConfig.model_validate_json(json.dumps(make_config(steps=2).model_dump(mode="json") | changes))
