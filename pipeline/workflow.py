@@ -30,6 +30,9 @@ from pipeline.warm import WORTHWHILE, is_heavy, start_server
 
 PLAN_VARIABLE = "STUDYC_PLAN"
 CODE_VARIABLE = "STUDYC_CODE"
+AGAIN_VARIABLE = "STUDYC_AGAIN"
+"""Set where finished work is forced to run again; Snakemake's processes inside cluster jobs read it, too."""
+
 TRIGGERS = {"mtime"}
 
 
@@ -41,6 +44,8 @@ def load(workflow: Any, config: Mapping[str, Any]) -> Workflow:
         signal.signal(
             signal.SIGUSR1, signal.SIG_IGN
         )  # SLURM's warning is for the stage; it would end Snakemake
+        if AGAIN_VARIABLE not in os.environ:
+            _keep_records()
         return Workflow(read_frozen(Path(os.environ[PLAN_VARIABLE])))
     except StudyError as error:
         _stop(error)
@@ -54,6 +59,21 @@ def _compile(workflow: Any, config: Mapping[str, Any]) -> Workflow:
     os.environ[PLAN_VARIABLE] = str(frozen.path)
     os.environ[CODE_VARIABLE] = str(frozen.code)
     return Workflow(frozen, plan, workflow)
+
+
+def _keep_records() -> None:
+    """Have Snakemake leave records alone; what another run has finished since this one drew its graph stays done.
+
+    Snakemake removes a job's output before it starts the job. (Its flag `update` would keep a record as well, but
+    copies it and puts the copy back when a job fails: a record of files that are no longer there.)
+    """
+    from snakemake.jobs import Job
+
+    async def remove_logs(job: Any) -> None:
+        for log in job.log:
+            await log.remove(remove_non_empty_dir=False)
+
+    Job.remove_existing_output = remove_logs
 
 
 def spec_paths(config: Mapping[str, Any]) -> list[Path]:
@@ -142,6 +162,9 @@ class Workflow:
         settings = self._snakemake.dag_settings
         if settings.forceall or settings.forcerun or settings.forcetargets:
             self._done = frozenset()
+            os.environ[AGAIN_VARIABLE] = "1"
+        else:
+            _keep_records()
 
     def _warm_up(self) -> None:
         """Start the server that CPU jobs are forked from, where enough of them will run beside this process."""
