@@ -108,8 +108,16 @@ class _Prompts:
     def encode(self, rows: pl.DataFrame, sampler: Sampler, _: Any) -> list[Request]:
         """The requests of these rows."""
         return [
-            Request(at, self.ids[at], seed, min(self.limit, sampler.context - len(self.ids[at])))
-            for at, seed in rows.select("position", "seed").iter_rows()
+            Request(
+                at,
+                self.ids[at],
+                seed,
+                min(self.limit, sampler.context - len(self.ids[at])),
+                f"problem {problem!r} (sample {sample})",
+            )
+            for at, seed, problem, sample in rows.select(
+                "position", "seed", "problem_id", "sample_index"
+            ).iter_rows()
         ]
 
 

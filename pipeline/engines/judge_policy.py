@@ -55,11 +55,16 @@ class PolicyJudge:
     def _request(self, position: int, question: Question) -> Request:
         ids = encode_prompt(self._sampler.tokenizer, Prompt(), question.messages)
         room = self._sampler.context - len(ids)
+        name = "problem {!r} (sample {})".format(*question.row)
         if room < 1:
-            name, index = question.row
             raise InputError(
-                f"problem {name!r} (sample {index}): the judge's question has {len(ids)} tokens and its context "
-                f"{self._sampler.context}",
+                f"{name}: the judge's question has {len(ids)} tokens and its context {self._sampler.context}",
                 "Use a judge with a longer context.",
             )
-        return Request(position, ids, question.seed, min(self._config.max_new_tokens, room))
+        return Request(
+            position,
+            ids,
+            question.seed,
+            min(self._config.max_new_tokens, room),
+            f"the judge on {name}",
+        )

@@ -19,11 +19,12 @@ from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler
 
+from pipeline.engines.attention import check_architecture, grouped_attention
 from pipeline.engines.parallel import EngineCheck, EpochOrder, check_trainer
 from pipeline.engines.publishing import save_trained
 from pipeline.engines.rollouts import Rollouts
 from pipeline.engines.sampling import Request, row_seed
-from pipeline.engines.slots import check_architecture, decode, grouped_attention
+from pipeline.engines.slots import decode
 from pipeline.engines.trainer_args import build_arguments, build_lora, settle_devices
 from pipeline.job import Job
 from pipeline.stages.rl import RlConfig
@@ -157,7 +158,13 @@ class _Ordered:
         first = self.accelerator.process_index * len(prompt_ids)
         update = f"update {self.state.global_step}"
         requests = [
-            Request(i, tuple(ids), row_seed(self.args.seed, update, first + i), self.max_completion_length)
+            Request(
+                i,
+                tuple(ids),
+                row_seed(self.args.seed, update, first + i),
+                self.max_completion_length,
+                f"rollout {first + i} of {update}",
+            )
             for i, ids in enumerate(prompt_ids)
         ]
         with self._whole_model() as model, torch.no_grad(), self.accelerator.autocast():

@@ -34,12 +34,13 @@ COLUMNS = ("problem_id", "sample_index", "seed", "problem", "answer", "response"
 
 @dataclass(frozen=True)
 class Request:
-    """One response to sample; `position` is its row in completions.parquet."""
+    """One response to sample; `position` is its row in completions.parquet, `name` what messages call it."""
 
     position: int
     prompt_ids: tuple[int, ...]
     seed: int
     max_tokens: int
+    name: str = "a response"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ def read_eos_token_ids(policy: Path, tokenizer: Any) -> list[int]:
 
 def read_context(policy: Path) -> int:
     """Positions that the model was made for."""
-    return int(json.loads((policy / "config.json").read_text()).get("max_position_embeddings", 2**31))
+    config = json.loads((policy / "config.json").read_text())
+    config = {**config, **config.get("text_config", {})}  # models that also see keep their own words apart
+    return int(config.get("max_position_embeddings") or config.get("n_positions") or 2**31)
 
 
 def sample_family(job: Job) -> dict[str, Any]:
@@ -254,8 +257,8 @@ def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SamplingCo
     """Prompts as token ids; a response is also cut where the model's context ends."""
     texts: dict[str, tuple[int, ...]] = {}
     requests = []
-    for position, problem_id, problem, seed in rows.select(
-        "position", "problem_id", "problem", "seed"
+    for position, problem_id, sample, problem, seed in rows.select(
+        "position", "problem_id", "sample_index", "problem", "seed"
     ).iter_rows():
         if problem not in texts:
             messages = config.prompt.messages(problem)
@@ -267,7 +270,9 @@ def encode_requests(rows: polars.DataFrame, sampler: Sampler, config: SamplingCo
                 f"{sampler.context}",
                 "Filter such problems out, or use a model with a longer context.",
             )
-        requests.append(Request(position, texts[problem], seed, min(config.max_new_tokens, room)))
+        limit = min(config.max_new_tokens, room)
+        name = f"problem {problem_id!r} (sample {sample})"
+        requests.append(Request(position, texts[problem], seed, limit, name))
     return requests
 
 

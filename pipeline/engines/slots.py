@@ -4,23 +4,21 @@
 from the queue, and where the queue is empty finished slots are dropped, so nobody waits for the longest row.
 Guaranteed: neighbours, refills and the order of work never enter a draw (see draws.py), so equal requests
 give equal responses up to the rounding of matrix products.
-Refused: models with sliding-window or recurrent layers (their caches are not a plain buffer).
+Refused: what attention.py refuses, and logits that are no numbers.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
 
+from pipeline.engines.attention import check_lengths
 from pipeline.engines.draws import counter_uniforms, draw_tokens
 from pipeline.engines.sampling import Request, Response
-from pipeline.errors import InputError
+from pipeline.errors import StageError
 
-ATTENTION = "studyc_grouped"
 REFILL_SHARE = 1 / 8
 """Share of idle slots at which the queue is called (one prefill costs about one step)."""
 
@@ -38,6 +36,7 @@ def decode(
 
     Gradients are for the caller to switch off; `model` should be in eval mode.
     """
+    check_lengths(model, requests)
     queue = sorted(requests, key=lambda r: (-len(r.prompt_ids), r.prompt_ids, r.position))[::-1]
     running = _Slots(model, model.device, min(slots, len(queue)))
     ends = torch.tensor(list(eos), device=model.device)
@@ -53,30 +52,6 @@ def decode(
             where = list(range(running.size))
             logits = running.decode()
         yield from running.record(where, logits, ends, temperature, top_p)
-
-
-def check_architecture(model: Any) -> None:
-    """Refuse models whose caches are more than keys and values of every position."""
-    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"} or not model._supports_attention_backend:
-        raise InputError(
-            f"{type(model).__name__} has layers that the transformers engine cannot sample from",
-            "Use vLLM for this model.",
-        )
-
-
-@contextlib.contextmanager
-def grouped_attention(model: Any) -> Iterator[None]:
-    """Let the model attend with `_attend` inside the block."""
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(ATTENTION, _attend)
-    before = model.config._attn_implementation
-    model.set_attn_implementation(ATTENTION)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
 
 
 class _Slots:
@@ -150,6 +125,7 @@ class _Slots:
         """Draw the slots' next tokens and yield the responses that end with them."""
         target = torch.tensor(where, device=self.device)
         uniforms = counter_uniforms(self.seeds[target], self.steps[target])
+        self._check_logits(where, logits)
         drawn = draw_tokens(logits, uniforms, temperature, top_p)
         self.last[target] = drawn
         self.steps[target] += 1
@@ -162,8 +138,21 @@ class _Slots:
                 self.tokens[slot].append(token)
             if is_end or len(self.tokens[slot]) == request.max_tokens:
                 self.requests[slot] = None
+                self.lengths[slot] = 0  # it keeps talking: never beyond a table of positions
                 reason = "stop" if is_end else "length"
                 yield Response(request.position, tuple(self.tokens[slot]), reason, token if is_end else None)
+
+    def _check_logits(self, where: list[int], logits: torch.Tensor) -> None:
+        """Refuse NaN and infinity, from which argmax and softmax would make tokens all the same."""
+        for slot, is_finite in zip(where, logits.amax(-1).isfinite().tolist(), strict=True):
+            request = self.requests[slot]
+            if request is not None and not is_finite:
+                raise StageError(
+                    f"{request.name}: the model's logits for token {len(self.tokens[slot]) + 1} of the response "
+                    "are no finite numbers",
+                    "Its weights are broken or overflow in this precision: check its training, or set "
+                    "precision: fp32.",
+                )
 
     def drop_idle(self) -> None:
         """Keep only running slots (the queue is empty)."""
@@ -249,24 +238,3 @@ class _Buffer:
                 moved.append(grown)
             self.layers[layer] = tuple(moved)
         self.now, self.first = used, 0
-
-
-def _attend(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    **options: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention with grouped queries that never copies keys: while decoding (one query column), the heads
-    of a group stand where query columns would, so every group attends at once."""
-    rows, heads, columns, width = query.shape
-    if columns == 1:
-        grouped = query.view(rows, key.shape[1], heads // key.shape[1], width)
-        out = scaled_dot_product_attention(grouped, key, value, attn_mask=mask, scale=options["scaling"])
-        return out.reshape(rows, 1, heads, width), None
-    out = scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, scale=options["scaling"], enable_gqa=heads != key.shape[1]
-    )
-    return out.transpose(1, 2).contiguous(), None

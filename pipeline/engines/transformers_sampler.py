@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 
+from pipeline.engines.attention import check_architecture, grouped_attention
 from pipeline.engines.policy import load_policy
 from pipeline.engines.sampling import Request, Response, read_context, read_eos_token_ids
-from pipeline.engines.slots import check_architecture, decode, grouped_attention
+from pipeline.engines.slots import decode
 from pipeline.errors import InputError
 from pipeline.stages.sample import SamplingConfig
 
