@@ -24,7 +24,16 @@ from typing import Any
 import numpy as np
 
 from pipeline.intervals import LEVEL
-from pipeline.stats import MIN_INFORMATIVE, Array, Side, align_panels, count_replicates
+from pipeline.stats import (
+    MIN_INFORMATIVE,
+    ONE_PROBLEM,
+    Array,
+    Block,
+    Side,
+    align_panels,
+    count_replicates,
+    few_problems_factor,
+)
 
 DRAWS = 20_000
 SEED = 20_130_612
@@ -78,10 +87,10 @@ def simulate(sides: Sequence[Side], *evaluations: Evaluate, reflect: bool = Fals
     notes: list[str] = []
     aligned = align_panels(sides)
     sizes = 0
-    for by_side, is_sample in aligned.values():
-        if is_sample:
-            sizes += next(iter(by_side.values())).shape[1]
-            noise += _draw_problems(by_side, sides, rng, notes)
+    for block in aligned.values():
+        if block.is_sample:
+            sizes += block.n_informative
+            noise += _draw_problems(block, sides, rng, notes)
     for group in _replicate_groups(sides):
         noise += _draw_replicates(group, sides, aligned, rng)
     value = float(evaluations[0]([means[i : i + 1] for i in range(len(sides))])[0])
@@ -100,33 +109,33 @@ def _hold_missing(values: Array) -> tuple[Array, ...]:
     return np.where(missing, -np.inf, values), np.where(missing, np.inf, values)
 
 
-def _draw_problems(
-    by_side: Mapping[int, Array], sides: Sequence[Side], rng: np.random.Generator, notes: list[str]
-) -> Array:
-    """Noise of the problems of one measure in every side that has it; t with P − 1 degrees of freedom."""
-    indices = list(by_side)
-    rows = np.array([by_side[i].mean(axis=0) / len(sides[i].panels) for i in indices])
+def _draw_problems(block: Block, sides: Sequence[Side], rng: np.random.Generator, notes: list[str]) -> Array:
+    """Noise of the problems of one measure in every side that has it; t with as many degrees of freedom as `stats`."""
+    indices, informative = list(block.by_side), block.n_informative
+    rows = np.array([block.by_side[i].mean(axis=0) / len(sides[i].panels) for i in indices])
     count = rows.shape[1]
     noise = np.zeros((DRAWS, len(sides)))
-    if count < 2:
-        notes.append("one problem only: nothing can be said about other problems")
+    if informative < 2:
+        notes.append(ONE_PROBLEM)
         noise[:, indices] = np.nan
         return noise
-    noise[:, indices] = _draw_t(rows - rows.mean(axis=1, keepdims=True), rng)
+    deviations = rows - rows.mean(axis=1, keepdims=True)
+    spread = math.sqrt(few_problems_factor(count, informative))
+    noise[:, indices] = spread * _draw_t(deviations, informative - 1, rng)
     for place, i in enumerate(indices):
-        informative = np.sum(np.abs(rows[place] - np.median(rows[place])) > 1e-9)
-        if sides[i].bounded and informative < MIN_INFORMATIVE:
+        n_differ = np.sum(np.abs(rows[place] - np.median(rows[place])) > 1e-9)
+        if sides[i].bounded and n_differ < MIN_INFORMATIVE:
             notes.append(f"fewer than {MIN_INFORMATIVE} problems differ: the interval is widened")
             noise[:, i] += rng.standard_normal(DRAWS) / (count + 2) / len(sides[i].panels)
     return noise
 
 
-def _draw_t(deviations: Array, rng: np.random.Generator) -> Array:
+def _draw_t(deviations: Array, df: int, rng: np.random.Generator) -> Array:
     """Draws of the mean's noise, [draw, row], from deviations [row, n] that sum to zero along n."""
     count = deviations.shape[1]
     values, vectors = np.linalg.eigh(deviations @ deviations.T / (count * (count - 1)))
     factor = vectors * np.sqrt(np.maximum(values, 0.0))
-    spread = np.sqrt(rng.chisquare(count - 1, DRAWS) / (count - 1))
+    spread = np.sqrt(rng.chisquare(df, DRAWS) / df)
     return rng.standard_normal((DRAWS, len(values))) @ factor.T / spread[:, None]
 
 
@@ -141,7 +150,7 @@ def _replicate_groups(sides: Sequence[Side]) -> list[list[int]]:
 def _draw_replicates(
     group: Sequence[int],
     sides: Sequence[Side],
-    aligned: Mapping[str, tuple[dict[int, Array], bool]],
+    aligned: Mapping[str, Block],
     rng: np.random.Generator,
 ) -> Array:
     """Noise of the replicates that some sides share; t with R − 1 degrees of freedom.
@@ -152,17 +161,17 @@ def _draw_replicates(
     replicates = len(sides[group[0]].replicates)
     means = np.zeros((len(group), replicates))
     explained = 0.0
-    for by_side, is_sample in aligned.values():
+    for block in aligned.values():
         for place, i in enumerate(group):
-            if i in by_side:
-                block = by_side[i] / len(sides[i].panels)
-                means[place] += block.mean(axis=1)
-                explained += _error_variance(block) if is_sample else 0.0
+            if i in block.by_side:
+                values = block.by_side[i] / len(sides[i].panels)
+                means[place] += values.mean(axis=1)
+                explained += _error_variance(values) if block.is_sample else 0.0
     deviations = means - means.mean(axis=1, keepdims=True)
     total = float((deviations**2).sum()) / (replicates - 1)
     kept = 1.0 if replicates == 2 or total == 0 else max(1.0 - explained / total, 0.0)
     noise = np.zeros((DRAWS, len(sides)))
-    noise[:, list(group)] = math.sqrt(kept) * _draw_t(deviations, rng)
+    noise[:, list(group)] = math.sqrt(kept) * _draw_t(deviations, replicates - 1, rng)
     return noise
 
 

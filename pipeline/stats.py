@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ from pipeline.intervals import LEVEL, Estimate, Term
 
 MIN_INFORMATIVE = 5
 """Problems that must differ from the usual value before a normal approximation of a share is trusted."""
+
+ONE_PROBLEM = "one problem only: nothing can be said about other problems"
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -45,6 +47,8 @@ class Panel:
     values: Array
     is_sample: bool = True
     """Whether its problems stand for others; where not, only replicates vary."""
+    n_informative: int | None = None
+    """Of a metric over a part of the responses: how many problems have such a response; None: all."""
 
 
 @dataclass(frozen=True)
@@ -153,23 +157,24 @@ def estimate_linear(terms: Terms) -> Estimate:
     value = 0.0
     scale = max(abs(weight) / len(side.panels) for weight, side in terms)
     bounded = all(side.bounded for _, side in terms)
-    for by_side, is_sample in blocks.values():
-        per_problem = sum(block.mean(axis=0) for block in by_side.values())
+    for block in blocks.values():
+        per_problem = sum(values.mean(axis=0) for values in block.by_side.values())
         value += float(per_problem.mean())
-        if is_sample:
-            parts.append(_problem_term(per_problem, scale=scale, bounded=bounded, notes=notes))
+        if block.is_sample:
+            term = _problem_term(per_problem, block.n_informative, scale=scale, bounded=bounded, notes=notes)
+            parts.append(term)
     few: list[Term] = []
     for sides in _paired_sides(terms):
         summed = [
-            sum(by_side[i] for i in sides if i in by_side)
-            for by_side, _ in blocks.values()
-            if any(i in by_side for i in sides)
+            sum(block.by_side[i] for i in sides if i in block.by_side)
+            for block in blocks.values()
+            if any(i in block.by_side for i in sides)
         ]
         between, errors = _replicate_terms(summed)
         if between is not None:
             (few if between.df < 2 else parts).append(between)
             parts += errors
-    sizes = [next(iter(by_side.values())).shape[1] for by_side, is_sample in blocks.values() if is_sample]
+    sizes = [block.n_informative for block in blocks.values() if block.is_sample]
     is_share = len(terms) == 1 and terms[0][0] == 1.0 and bounded and bool(sizes)
     share_n = _effective_problems(value, [*parts, *few], sizes, few=bool(notes)) if is_share else None
     return Estimate(
@@ -192,8 +197,20 @@ def _paired_sides(terms: Terms) -> list[list[int]]:
     return list(groups.values())
 
 
-def align_panels(sides: Sequence[Side]) -> dict[str, tuple[dict[int, Array], bool]]:
-    """Measure → (side index → values[replicate, problem] on the problems that all sides with it have, sampled?)."""
+@dataclass(frozen=True)
+class Block:
+    """One measure: side index → values[replicate, problem] on the problems that all sides with it have.
+
+    `n_informative` of them carry a value on the side that has the fewest.
+    """
+
+    by_side: dict[int, Array]
+    is_sample: bool
+    n_informative: int
+
+
+def align_panels(sides: Sequence[Side]) -> dict[str, Block]:
+    """Every measure of some sides, paired by problem."""
     found: dict[str, dict[int, Panel]] = {}
     for i, side in enumerate(sides):
         for panel in side.panels:
@@ -209,21 +226,22 @@ def align_panels(sides: Sequence[Side]) -> dict[str, tuple[dict[int, Array], boo
             raise EmptySideError(
                 f"no problem of {measure} has a value on both sides", "Compare cells measured alike."
             )
-        picked = {i: _pick(panel, common) for i, panel in panels.items()}
-        aligned[measure] = picked, all(panel.is_sample for panel in panels.values())
+        aligned[measure] = Block(
+            {i: _pick(panel, common) for i, panel in panels.items()},
+            all(panel.is_sample for panel in panels.values()),
+            min((len(common), *(p.n_informative for p in panels.values() if p.n_informative is not None))),
+        )
     return aligned
 
 
-def _weighted_blocks(terms: Terms) -> dict[str, tuple[dict[int, Array], bool]]:
+def _weighted_blocks(terms: Terms) -> dict[str, Block]:
     """Per measure every side's weighted values; their sum over sides and measures is the estimate."""
+
+    def weigh(block: Block) -> dict[int, Array]:
+        return {i: terms[i][0] / len(terms[i][1].panels) * values for i, values in block.by_side.items()}
+
     aligned = align_panels([side for _, side in terms])
-    return {
-        measure: (
-            {i: terms[i][0] / len(terms[i][1].panels) * block for i, block in by_side.items()},
-            is_sample,
-        )
-        for measure, (by_side, is_sample) in aligned.items()
-    }
+    return {measure: replace(block, by_side=weigh(block)) for measure, block in aligned.items()}
 
 
 def _pick(panel: Panel, problems: list[str]) -> Array:
@@ -233,20 +251,28 @@ def _pick(panel: Panel, problems: list[str]) -> Array:
     return panel.values[:, [place[problem] for problem in problems]]
 
 
-def _problem_term(per_problem: Array, *, scale: float, bounded: bool, notes: list[str]) -> Term:
-    """S²/P. For shares of which fewer than five problems differ, at least Agresti & Min's variance.
+def few_problems_factor(count: int, n_informative: int) -> float:
+    """What S²/P, made with P − 1, is multiplied by where only some of the P problems can deviate at all."""
+    return n_informative / (n_informative - 1) * (count - 1) / count
 
-    Agresti & Min 2005, Statistics in Medicine 24:729: two pseudo-problems, one each way.
+
+def _problem_term(
+    per_problem: Array, n_informative: int, *, scale: float, bounded: bool, notes: list[str]
+) -> Term:
+    """S²/P, with the degrees of freedom of the problems that carry a value.
+
+    For shares of which fewer than five problems differ, at least Agresti & Min's variance (2005, Statistics in
+    Medicine 24:729: two pseudo-problems, one each way).
     """
     count = per_problem.size
-    if count < 2:
-        notes.append("one problem only: nothing can be said about other problems")
+    if n_informative < 2:
+        notes.append(ONE_PROBLEM)
         return Term(math.inf, 1.0)
-    variance = float(per_problem.var(ddof=1)) / count
+    variance = float(per_problem.var(ddof=1)) / count * few_problems_factor(count, n_informative)
     if bounded and np.sum(np.abs(per_problem - np.median(per_problem)) > 1e-9) < MIN_INFORMATIVE:
         notes.append(f"fewer than {MIN_INFORMATIVE} problems differ: the interval is widened")
         variance = max(variance, (scale / (count + 2)) ** 2)
-    return Term(variance, count - 1)
+    return Term(variance, n_informative - 1)
 
 
 def _replicate_terms(blocks: list[Array]) -> tuple[Term | None, list[Term]]:

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.intervals import wilson
+from pipeline.report.metrics import linearise_ratio
 from pipeline.stats import (
     EmptySideError,
     Panel,
@@ -209,3 +210,28 @@ def test_wilson_matches_the_published_example():
     """Newcombe 1998, Statistics in Medicine 17:857, table I: 81 of 263 gives 0.2553 to 0.3662."""
     low, high = wilson(81 / 263, 263, 1.959964)
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+
+
+@pytest.mark.parametrize("carriers", [2, 3, 5])
+def test_a_metric_that_few_problems_carry_has_their_degrees_of_freedom(carriers):
+    """Values linearised around a ratio of which all but a few problems hold nothing."""
+    rng = np.random.default_rng(12)
+    trials, hits = 600, 0
+    for _ in range(trials):
+        held = np.zeros((1, 200))
+        held[0, :carriers] = 1.0
+        values = linearise_ratio(held * rng.normal(0, 50, held.shape), held)
+        panel = Panel("m", tuple(f"p{j}" for j in range(200)), values, n_informative=carriers)
+        estimate = estimate_mean(Side((panel,), (0,)))
+        hits += covers_zero(estimate) and estimate.n_problems == carriers
+    assert 0.93 <= hits / trials <= 0.97
+
+
+def test_a_value_of_one_problem_makes_every_contrast_endless():
+    """The one that it holds is its mean: it seems not to vary at all."""
+    rng = np.random.default_rng(13)
+    names = tuple(f"p{j}" for j in range(30))
+    one = Side((Panel("m", names, np.full((1, 30), 900.0), n_informative=1),), (0,))
+    many = Side((Panel("m", names, rng.normal(300, 50, (1, 30))),), (0,))
+    assert estimate_contrast(one, many).interval() == (-math.inf, math.inf)
+    assert estimate_ratio(one, many)[1:] == (0.0, math.inf)

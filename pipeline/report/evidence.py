@@ -2,12 +2,15 @@
 
 Units of one cell whose replicates share a policy are one checkpoint sampled more often: their samples are
 pooled. Several cells on one side are averaged with equal weight per (replicate, problem). A problem without
-a value in some replicate is left out of that side.
+a value in some replicate is left out of that side. Of a metric over a part of the responses, a replicate without
+any such response says nothing and is left out, too.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -103,7 +106,10 @@ def make_side(units: Sequence[Unit], metric: Metric, store: Store, trained: Iter
         raise EmptySideError(
             "no replicate has every cell and measure", "Finish the measurements of one replicate."
         )
-    panels = tuple(_panel(measure, group, replicates, metric, store) for measure, group in by_measure.items())
+    tables = [_tabulate(measure, group, replicates, metric, store) for measure, group in by_measure.items()]
+    says = np.logical_and.reduce([table.says for table in tables])
+    panels = tuple(table.make_panel(metric, says) for table in tables)
+    replicates = tuple(itertools.compress(replicates, says))
     known = set(trained)
     first = store.means(units[0], metric.needs)
     return Side(
@@ -135,9 +141,30 @@ def _shared_replicates(units: Sequence[Unit]) -> tuple[int, ...]:
     return tuple(sorted(set.intersection(*varied))) if varied else (0,)
 
 
-def _panel(
+@dataclass(frozen=True)
+class _Table:
+    """One measure on one side before a metric is made of it: columns[replicate, problem]."""
+
+    measure: str
+    problems: tuple[str, ...]
+    columns: tuple[Array, ...]
+
+    @property
+    def says(self) -> Any:
+        """Per replicate whether there is any response of those that a ratio divides by."""
+        whole = np.ones(len(self.columns[0]), dtype=bool)
+        return (self.columns[-1] > 0).any(axis=1) if len(self.columns) > 1 else whole
+
+    def make_panel(self, metric: Metric, kept: Any) -> Panel:
+        """The metric's values over the replicates that are kept."""
+        columns = [column[kept] for column in self.columns]
+        n_informative = int((columns[-1] > 0).any(axis=0).sum()) if len(columns) > 1 else None
+        return Panel(self.measure, self.problems, metric.linearise(columns), n_informative=n_informative)
+
+
+def _tabulate(
     measure: str, units: Sequence[Unit], replicates: tuple[int, ...], metric: Metric, store: Store
-) -> Panel:
+) -> _Table:
     rows = []
     for cell in _by_cell(units):
         fixed = _is_fixed(cell)
@@ -149,8 +176,9 @@ def _panel(
         problems, blocks = _align([(table[0], table[1][c]) for row in rows for table in row])
         columns.append(blocks.reshape(len(rows), len(replicates), -1).mean(axis=0))
     whole = ~np.isnan(np.array(columns)).any(axis=(0, 1))
-    values = metric.linearise([column[:, whole] for column in columns])
-    return Panel(measure, tuple(p for p, is_whole in zip(problems, whole, strict=True) if is_whole), values)
+    return _Table(
+        measure, tuple(itertools.compress(problems, whole)), tuple(column[:, whole] for column in columns)
+    )
 
 
 def _pool(units: Sequence[Unit], metric: Metric, store: Store) -> tuple[tuple[str, ...], list[Array]]:

@@ -9,7 +9,7 @@ from pipeline.fingerprint import content, placement
 from pipeline.job import Job
 
 NAME = "report"
-VERSION = 2
+VERSION = 3
 PRODUCES = "report"
 
 

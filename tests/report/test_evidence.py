@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from pipeline.errors import InputError
 from pipeline.report.artifacts import Store
 from pipeline.report.evidence import make_side
 from pipeline.report.metrics import format_value, parse_metric
-from pipeline.report.request import Unit
+from pipeline.report.quantities import Mean, subtract
+from pipeline.report.request import GivenMetric, Part, Unit
+from pipeline.report.verdicts import Evidence, decide
 from pipeline.stats import EmptySideError, estimate_mean
 
 
@@ -146,3 +149,45 @@ def test_an_unknown_column_is_refused_with_the_nearest(tmp_path):
 )
 def test_values_are_written_as_a_reader_wants_them(value, unit_name, signed, text):
     assert format_value(value, unit_name, signed=signed) == text
+
+
+REFLECTIVE = GivenMetric(statistic="mean", column="tokens", given={"reflection.reflects": True})
+
+
+def put_reflections(root: Path, key: str, reflective: set[int], problems: int = 30) -> Unit:
+    """One response per problem; `reflective` problems are answered with some 900 tokens, others with 300."""
+    tokens = [[900 + p if p in reflective else 300 + p] for p in range(problems)]
+    reflects = pl.Series([p in reflective for p in range(problems)])
+    put(root, key, [[1]] * problems, tokens, {"reflects": reflects})
+    return unit(key, policy=key)
+
+
+def test_a_part_of_the_responses_counts_only_the_problems_that_have_some(tmp_path):
+    metric = parse_metric("m", {"m": REFLECTIVE})
+    side = make_side([put_reflections(tmp_path, "s", {3, 4})], metric, Store(tmp_path), ())
+    estimate = estimate_mean(side)
+    half = 12.706 * 0.5  # two values a distance of 1 apart: t with one degree of freedom
+    assert estimate.value == pytest.approx(903.5) and estimate.n_problems == 2
+    assert estimate.interval() == pytest.approx((903.5 - half, 903.5 + half), abs=0.01)
+
+
+def test_one_reflective_response_supports_no_claim_about_reflective_ones(tmp_path):
+    unit_ = put_reflections(tmp_path, "s", {3})
+    other = GivenMetric(statistic="mean", column="tokens", given={"reflection.reflects": False})
+    given = {"yes": REFLECTIVE, "no": other}
+    yes, no = (make_side([unit_], parse_metric(name, given), Store(tmp_path), ()) for name in given)
+    leaves = {name: Mean(metric=name, units=(0,)) for name in given}
+    effect = subtract(leaves["yes"], leaves["no"])
+    part = Part(label="p", kind="between", effect=effect, value=100.0, high=3000.0)
+    verdict = decide(part, Evidence(leaves={leaves["yes"]: yes, leaves["no"]: no}))
+    assert verdict.status == "undecided" and "one problem only" in verdict.note
+
+
+def test_a_replicate_without_such_a_response_is_no_replicate_of_it(tmp_path):
+    units = [
+        replace(put_reflections(tmp_path, f"s{r}", found), replicate=r)
+        for r, found in enumerate([set(), {3, 4, 5}, set()])
+    ]
+    metric = parse_metric("m", {"m": REFLECTIVE})
+    side = make_side(units, metric, Store(tmp_path), {"s0", "s1", "s2"})
+    assert side.replicates == (1,) and estimate_mean(side).value == pytest.approx(904)
