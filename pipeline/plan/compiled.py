@@ -183,7 +183,7 @@ def _compile(specs: Sequence[Path], results: Path) -> Plan:
             )
     if problems:
         raise SpecErrors(dict.fromkeys(problems))
-    return Plan(tuple(plans), graph.artifacts, graph.settled, results)
+    return Plan(tuple(plans), *graph.keep([plan.report for plan in plans]), results)
 
 
 def _compile_one(path: Path, graph: Graph) -> StudyPlan:
@@ -199,6 +199,8 @@ def _compile_one(path: Path, graph: Graph) -> StudyPlan:
     if problems:
         raise SpecErrors(dict.fromkeys(problems))
     report = _add_report(graph, study, lowered, claims, metrics.given, shown)
+    needed = graph.ancestors([report])
+    lowered.datasets = [node for node in lowered.datasets if node.key in needed]
     return StudyPlan(study, lowered, claims, metrics.given, shown, report)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipeline import stages
@@ -60,3 +61,26 @@ class Graph:
                 self.slugs[key] = short
             self._known[known] = key
         return key
+
+    def ancestors(self, keys: Sequence[str]) -> set[str]:
+        """These artifacts and all that they are made from."""
+        needed = set(keys)
+        for key in reversed(self.artifacts):
+            if key in needed:
+                needed.update(self.artifacts[key].input_keys)
+        return needed
+
+    def keep(self, reports: Sequence[str]) -> tuple[dict[str, Artifact], list[Settled]]:
+        """The artifacts that a report needs, and their configurations.
+
+        Every data entry is lowered so that its errors show, one that a policy makes for the first cell: a plan, its
+        unpinned names and a report's list of what is missing would count what nothing ever makes.
+        """
+        needed = self.ancestors(reports)
+        if len(needed) == len(self.artifacts):
+            return self.artifacts, self.settled
+        kept = {key: artifact for key, artifact in self.artifacts.items() if key in needed}
+        used = dict.fromkeys(artifact.settled.index for artifact in kept.values())
+        moved = {old: replace(self.settled[old], index=new) for new, old in enumerate(used)}
+        artifacts = {key: replace(a, settled=moved[a.settled.index]) for key, a in kept.items()}
+        return artifacts, list(moved.values())

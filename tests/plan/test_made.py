@@ -129,6 +129,23 @@ def test_what_only_a_claim_counts_is_made_for_the_report(tmp_path: Path) -> None
     assert len(made["claimed"]) == 1
 
 
+def test_data_that_no_cell_asks_for_are_neither_planned_nor_missed_by_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        SPEC.replace("cells:\n", "cells:\n  - {model: tiny, first: none, sft: none}\n", 1).replace(
+            "data:\n", "data:\n  spare:\n    source: {hub: some/unpinned}\n", 1
+        )
+    )
+    plan = compile_plan([path], results=tmp_path)
+    assert not plan.unpinned
+    asked = {key for artifact in plan.artifacts.values() for key in artifact.input_keys}
+    assert set(plan.artifacts) - asked == {plan.studies[0].report}
+    assert {node.key for node in plan.studies[0].request().datasets} <= set(plan.artifacts)
+    for place, settled in enumerate(plan.settled):
+        assert settled.index == place
+    assert {a.settled.index for a in plan.artifacts.values()} == set(range(len(plan.settled)))
+
+
 def test_data_made_by_a_phase_depend_on_its_training(plan: Plan) -> None:
     for key in _of(plan, "solve"):
         (policy,) = _inputs(plan, key)["policy"]
