@@ -15,11 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from pipeline.catalogue import Catalogue
 from pipeline.errors import StudyError, suggest
 from pipeline.fingerprint import Config, content
+
+OURS = ("id", "problem", "answer", "solution")
+"""The columns that every data set has, in their order."""
 
 Column = str | tuple[str, ...]
 """A source column: its name, `outer.inner` for a field of a struct, `name?` where it may be missing,
@@ -60,6 +63,17 @@ class FieldMap(Config):
     missing: Literal["refuse", "drop", "keep"] = content(
         "refuse", describe="Rows without a gold answer: stop, drop and count them, or keep them (no gold)."
     )
+
+    @field_validator("extra")
+    @classmethod
+    def _are_not_ours(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for column in value or ():
+            if column.removesuffix("?").split(".")[-1] in OURS:
+                raise ValueError(
+                    f"the extra column {column!r} would take the name of one of ours ({', '.join(OURS)})\n"
+                    "Leave it out; those four are always kept."
+                )
+        return value
 
 
 class RowCondition(Config):

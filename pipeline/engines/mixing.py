@@ -52,14 +52,19 @@ def mix(job: Job, config: MixConfig) -> dict[str, Any]:
     paths = [folder / "rows.parquet" for folder in job.inputs.get("rows", ())]
     ids = [scan_ids(path) for path in paths]
     available = tuple(len(part) for part in ids)
-    quotas = config.quotas_of(available)
+    parts = [f"part {number} of the mixture ({path.parent.name})" for number, path in enumerate(paths)]
+    quotas = config.quotas_of(available, parts)
+    schema = common_schema(
+        dict(zip(parts, map(read_columns, paths), strict=True)),
+        "Give the parts' columns the same type, or leave the column out with fields.extra.",
+    )
     names = _choose(ids, quotas, config.seed)
     sizes = (
         uncompressed_bytes(path) * quota // rows
         for path, quota, rows in zip(paths, quotas, available, strict=True)
     )
     write_in_order(
-        _renamed_tables(paths, names),
+        _renamed_tables(paths, names, schema),
         _ranks(_rank(names, config)),
         rows_bytes=sum(sizes),
         work=job.work,
@@ -79,9 +84,21 @@ def _choose(ids: list[pl.Series], quotas: tuple[int, ...], seed: int) -> pl.Data
         chosen = first_by_key(part, seed, quota).select("id", new="id")
         frame = part.to_frame("id").join(chosen, on="id", how="left", maintain_order="left")
         parts.append(frame.select("new", part=pl.lit(number, dtype=pl.Int64)))
-    again = pl.col("new").cum_count().over("new") > 1
-    marked = pl.col("new") + "@" + pl.col("part").cast(pl.String)
-    return pl.concat(parts).select("part", id=pl.when(again).then(marked).otherwise(pl.col("new")))
+    names = pl.concat(parts)
+    return names.with_columns(id=_make_unique(names["new"], names["part"])).select("part", "id")
+
+
+def _make_unique(ids: pl.Series, parts: pl.Series) -> pl.Series:
+    """The ids, with the number of the part after those that came before: once, or until no other row has it."""
+    again = ids.is_not_null() & ~ids.is_first_distinct()
+    taken = set(ids.drop_nulls())
+    made = []
+    for name, part in zip(ids.filter(again), parts.filter(again), strict=True):
+        while name in taken:  # a part that is a mixture itself may have an id@part of its own
+            name = f"{name}@{part}"
+        taken.add(name)
+        made.append(name)
+    return ids.scatter(again.arg_true(), made)
 
 
 def _rank(names: pl.DataFrame, config: MixConfig) -> pl.Series:
@@ -92,14 +109,13 @@ def _rank(names: pl.DataFrame, config: MixConfig) -> pl.Series:
     return names.join(chosen.with_row_index("rank"), on="id", how="left", maintain_order="left")["rank"]
 
 
-def _renamed_tables(paths: Sequence[Path], names: pl.DataFrame) -> Iterator[pa.Table]:
+def _renamed_tables(paths: Sequence[Path], names: pl.DataFrame, schema: pl.Schema) -> Iterator[pa.Table]:
     """All rows of all parts in common columns, with their ids in the mixture and the number of their part."""
-    schemas = [read_columns(path) for path in paths]
-    schema = common_schema(schemas)
     start = 0
-    for path, own in zip(paths, schemas, strict=True):
+    for path in paths:
+        is_own = read_columns(path) == schema
         for table in read_tables(path):
-            if own != schema:
+            if not is_own:
                 table = to_table(widen(to_frame(table), schema))
             renamed = names.slice(start, len(table)).fill_null("")
             start += len(table)

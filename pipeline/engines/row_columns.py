@@ -1,7 +1,7 @@
 """Columns of a source: found by the names of a map, reached inside records, read as text.
 
-Guarantees: whole floats lose their .0. Refuses, naming the field: a missing column (with the nearest), a column of lists or
-records where text is needed.
+Guarantees: whole floats lose their .0; NaN is no value. Refuses, naming the field: a missing column (with the nearest);
+with the row, too: lists or records where text is needed, bytes that are no text.
 """
 
 from __future__ import annotations
@@ -59,23 +59,48 @@ def read_column(name: str, frame: pl.DataFrame) -> tuple[pl.Expr, pl.DataType]:
 
 
 def read_text(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
-    """A column as text; whole floats lose their .0; lists and structs are refused."""
-    expression, dtype = read_column(name, frame)
-    if isinstance(dtype, (pl.List, pl.Struct, pl.Array)):
+    """A column as text, null for NaN; whole floats lose their .0; what is no text is refused with its row."""
+    return to_text(*read_column(name, frame), name, frame, source)
+
+
+def to_text(expression: pl.Expr, dtype: pl.DataType, name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
+    """The same of what is computed from a column of this name."""
+    if dtype.is_nested():
         holds = "records" if isinstance(dtype, pl.Struct) else "lists"
+        place = _first_row(frame, expression.is_not_null())
         raise InputError(
-            f"{source}: field {name!r} holds {holds}, not text",
+            f"{source}: field {name!r} holds {holds}, not text{place}",
             "Name a field of text, or read the first element of a list with {gold: first_of_list}.",
         )
+    if dtype == pl.Binary:
+        _check_bytes(expression, name, frame, source)
     if dtype.is_float():
         whole = expression.cast(pl.Int64, strict=False)
-        return pl.when(expression == whole).then(whole.cast(pl.String)).otherwise(expression.cast(pl.String))
+        text = pl.when(expression == whole).then(whole.cast(pl.String)).otherwise(expression.cast(pl.String))
+        return pl.when(expression.is_not_nan()).then(text)
     return expression.cast(pl.String)
+
+
+def _check_bytes(expression: pl.Expr, name: str, frame: pl.DataFrame, source: str) -> None:
+    """Refuse bytes that are no text."""
+    for row, value in frame.select(ROW, expression.alias("bytes")).drop_nulls().iter_rows():
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{source}: field {name!r} of row {row} holds bytes that are no text", "Write it as UTF-8."
+            ) from None
+
+
+def _first_row(frame: pl.DataFrame, is_meant: pl.Expr) -> str:
+    """Where the first row that is meant stands in the source; nothing where there is none."""
+    found = frame.filter(is_meant)
+    return f" (row {found[ROW][0]})" if len(found) else ""
 
 
 def read_joined(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
     """A column as text; the elements of a list joined by commas."""
     expression, dtype = read_column(name, frame)
-    if isinstance(dtype, pl.List):
+    if isinstance(dtype, pl.List) and not dtype.inner.is_nested():
         return expression.cast(pl.List(pl.String)).list.join(", ")
     return read_text(name, frame, source)

@@ -12,16 +12,15 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from pipeline.datasets import Column, FieldMap, RowCondition
-from pipeline.engines.row_columns import find_column, read_column, read_joined, read_text
+from pipeline.datasets import OURS, Column, FieldMap, RowCondition
+from pipeline.engines.row_columns import find_column, read_column, read_joined, read_text, to_text
 from pipeline.engines.rows import ROW, Dropped
 from pipeline.errors import InputError
-from pipeline.grading import find_box
+from pipeline.grading import BOXES, find_box
 
-OURS = ("id", "problem", "answer", "solution")
 _COLUMN = re.compile(r"\{([\w.]+)\}")
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
-_BARE_BOX = re.compile(r"\\boxed\s+([^\s${}\\]+)")
+_ANY_BOX = re.compile(r"\\(?:boxed|fbox)(?:\s*\{|\s+(?P<bare>[^\s${}\\]+))")
 
 
 def needed_columns(
@@ -73,13 +72,15 @@ def map_batch(
 
 
 def last_boxed(text: str | None) -> str | None:
-    r"""The gold in a solution's last box, as the grader finds it; also `\boxed 5` without braces."""
-    if text is None:
-        return None
-    if (found := find_box(text)) is not None:
-        return found
-    bare = _BARE_BOX.findall(text)
-    return bare[-1] if bare else None
+    r"""The content of a solution's last closed box alone, also of `\boxed 5` without braces.
+
+    Not what the grader reads in a response, where boxes side by side are one answer: a solution's are often
+    the same number written twice (MATH: "$\boxed{15\frac{39}{40}},$ or $\boxed{\frac{639}{40}}$").
+    """
+    for box in reversed(list(_ANY_BOX.finditer(text or ""))[-BOXES:]):
+        if found := box["bare"] or find_box((text or "")[box.start() :]):
+            return found
+    return None
 
 
 def _row_names(frame: pl.DataFrame) -> list[str]:
@@ -105,12 +106,13 @@ def _id(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
     name = find_column(fields.id, frame.schema, "id", source)
     if name is None:
         return pl.lit(None, dtype=pl.String).alias("id")
-    blank = frame.filter(read_text(name, frame, source).is_null())
+    text = read_text(name, frame, source)
+    blank = frame.filter(text.str.strip_chars().fill_null("") == "")
     if len(blank):
         raise InputError(
             f"{source}: {_row_names(blank)[0]} has no {name!r}", "Fill it, or use {fields: {id: null}}."
         )
-    return read_text(name, frame, source).alias("id")
+    return text.alias("id")
 
 
 def _problem(frame: pl.DataFrame, fields: FieldMap, source: str) -> pl.Expr:
@@ -172,9 +174,11 @@ def _gold(frame: pl.DataFrame, answer: str | None, fields: FieldMap, source: str
 
 def _first_of_list(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
     expression, dtype = read_column(name, frame)
+    if isinstance(dtype, pl.Array):
+        expression, dtype = expression.arr.to_list(), pl.List(dtype.inner)
     if isinstance(dtype, pl.List):
-        return expression.list.first().cast(pl.String)
-    return read_text(name, frame, source)
+        return to_text(expression.list.first(), dtype.inner, name, frame, source)
+    return to_text(expression, dtype, name, frame, source)
 
 
 def _number(text: pl.Expr, frame: pl.DataFrame, kind: str, source: str) -> pl.Expr:

@@ -1,13 +1,15 @@
 """Read local files in batches: JSON lines, a JSON list, Parquet.
 
-Guarantees: memory of one batch (a JSON list is held whole: it is one value). Refuses with file and line:
-bad JSON, a line that is no object, an empty file, a suffix that says nothing.
+Guarantees: memory of one batch (a JSON list is held whole: it is one value); a field that a batch lacks and an
+earlier one had is null; whole numbers too long for a machine are text; NaN, which pandas writes for a missing value,
+is null. Refuses with file and line: bad JSON, a line that is no object, an empty file, a suffix that says nothing;
+with row and field: one that is kept and is of several kinds.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,12 @@ from pipeline.engines.row_parquet import BATCH_ROWS, read_tables, to_frame
 from pipeline.errors import InputError
 
 BATCH_BYTES = 32 * 2**20
+
+MACHINE_DIGITS = 18
+"""Whole numbers of more characters may not fit into 64 bits."""
+
+_UNFIT = (pl.exceptions.PolarsError, TypeError, UnicodeError)
+"""What polars raises for values that have no common type or are no text."""
 
 KeepColumns = Callable[[pl.Schema], list[str]]
 """Given a source's columns, those that are read at all."""
@@ -37,7 +45,18 @@ def read_file(path: Path, keep: KeepColumns) -> Iterator[pl.DataFrame]:
     yield from reader(path, keep)
 
 
+_DECODER = json.JSONDecoder(
+    parse_int=lambda digits: int(digits) if len(digits) <= MACHINE_DIGITS else digits,
+    parse_constant=lambda name: None if name == "NaN" else float(name),
+)
+
+
+def _parse(text: bytes) -> Any:
+    return _DECODER.decode(text.decode(json.detect_encoding(text), "surrogatepass"))
+
+
 def _read_lines(path: Path, keep: KeepColumns) -> Iterator[pl.DataFrame]:
+    frames = _Frames(path, keep)
     batch: list[dict[str, Any]] = []
     size = 0
     with path.open("rb") as lines:
@@ -47,16 +66,16 @@ def _read_lines(path: Path, keep: KeepColumns) -> Iterator[pl.DataFrame]:
             batch.append(_parse_line(line, path, number))
             size += len(line)
             if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
-                yield _frame(batch, keep)
+                yield frames.make(batch)
                 batch, size = [], 0
     if batch:
-        yield _frame(batch, keep)
+        yield frames.make(batch)
 
 
 def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
-        row = json.loads(line)
-    except ValueError as error:
+        row = _parse(line)
+    except (ValueError, RecursionError) as error:
         column = getattr(error, "colno", 1)
         reason = getattr(error, "msg", str(error))
         raise InputError(
@@ -69,8 +88,8 @@ def _parse_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 def _read_list(path: Path, keep: KeepColumns) -> Iterator[pl.DataFrame]:
     try:
-        rows = json.loads(path.read_bytes())
-    except ValueError as error:
+        rows = _parse(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         place = f":{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         remedy = "Mend it; if every line is an object, name the file .jsonl."
         raise InputError(
@@ -83,8 +102,9 @@ def _read_list(path: Path, keep: KeepColumns) -> Iterator[pl.DataFrame]:
             raise InputError(
                 f"{path}: element {number} of the list is a {type(row).__name__}, not an object {{…}}"
             )
+    frames = _Frames(path, keep)
     for start in range(0, len(rows), BATCH_ROWS):
-        yield _frame(rows[start : start + BATCH_ROWS], keep)
+        yield frames.make(rows[start : start + BATCH_ROWS])
 
 
 def _read_parquet(path: Path, keep: KeepColumns) -> Iterator[pl.DataFrame]:
@@ -95,6 +115,10 @@ def _read_parquet(path: Path, keep: KeepColumns) -> Iterator[pl.DataFrame]:
         columns = keep(arrow_columns(pq.read_schema(path)))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+    except pl.exceptions.DuplicateError as error:
+        raise InputError(
+            f"{path}: {str(error).splitlines()[0]}", "Give every column a name of its own."
+        ) from error
     for table in read_tables(path, columns):
         yield to_frame(table)
 
@@ -104,7 +128,77 @@ def arrow_columns(schema: Any) -> pl.Schema:
     return to_frame(schema.empty_table()).schema
 
 
-def _frame(rows: list[dict[str, Any]], keep: KeepColumns) -> pl.DataFrame:
-    """A frame of all keys of all rows; a key that a row lacks is null."""
-    frame = pl.from_dicts(rows, infer_schema_length=None, strict=False)
-    return frame.select(keep(frame.schema))
+class _Frames:
+    """Frames of a file's rows, batch after batch."""
+
+    def __init__(self, path: Path, keep: KeepColumns) -> None:
+        self.path = path
+        self.keep = keep
+        self.rows = 0
+        self.seen: dict[str, pl.DataType] = {}
+
+    def make(self, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+        """The kept fields of these rows; one that a row lacks is null."""
+        unfit: dict[str, pl.DataType] = {}
+        try:
+            frame = _convert(rows)
+        except _UNFIT:
+            frame, unfit = self._convert_each(rows)
+        lacking = {name: dtype for name, dtype in self.seen.items() if name not in {*frame.columns, *unfit}}
+        frame = frame.with_columns(pl.lit(None, dtype=dtype).alias(name) for name, dtype in lacking.items())
+        self.seen |= {name: dtype for name, dtype in frame.schema.items() if dtype != pl.Null}
+        kept = self.keep(pl.Schema({**frame.schema, **unfit}))
+        for name in kept:
+            if name in unfit:
+                raise self._misfit(name, rows)
+        self.rows += len(rows)
+        return frame.select(kept)
+
+    def _convert_each(self, rows: Sequence[dict[str, Any]]) -> tuple[pl.DataFrame, dict[str, pl.DataType]]:
+        """The fields that make a column, and those that make none."""
+        columns, unfit = [], {}
+        for name in dict.fromkeys(name for row in rows for name in row):
+            try:
+                columns.append(_convert([{name: row.get(name)} for row in rows]))
+            except _UNFIT:
+                unfit[name] = pl.Object()
+        return pl.concat(columns, how="horizontal") if columns else pl.DataFrame(), unfit
+
+    def _misfit(self, name: str, rows: Sequence[dict[str, Any]]) -> InputError:
+        """Says which row's value does not go with those before it, or is no text."""
+        remedy = (
+            "Write every row of a field as the same kind of value, or leave the field out with fields.extra."
+        )
+        kinds: dict[str, int] = {}
+        for number, row in enumerate(rows, start=self.rows + 1):
+            if (value := row.get(name)) is None:
+                continue
+            kinds.setdefault(_kind(value), number)
+            if len(kinds) > 1:
+                (one, first), (other, second) = kinds.items()
+                return InputError(
+                    f"{self.path}: field {name!r} holds {one} in row {first} and {other} in row {second}",
+                    remedy,
+                )
+            try:
+                _convert([{name: value}])
+            except UnicodeError:
+                return InputError(
+                    f"{self.path}: field {name!r} of row {number} is no text: it holds half of a character (\\ud800 to \\udfff)",
+                    "Mend the row.",
+                )
+            except _UNFIT:
+                return InputError(
+                    f"{self.path}: field {name!r} of row {number} mixes kinds of values", remedy
+                )
+        return InputError(f"{self.path}: field {name!r} mixes kinds of values from row to row", remedy)
+
+
+def _convert(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    return pl.from_dicts(rows, infer_schema_length=None, strict=False)
+
+
+def _kind(value: Any) -> str:
+    return (
+        "a list" if isinstance(value, list) else "a record" if isinstance(value, dict) else "text or a number"
+    )

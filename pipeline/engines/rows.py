@@ -1,7 +1,8 @@
 """Our rows: unique ids, batches collected into one Parquet file, a seeded order, what was dropped and why.
 
 Guarantees: ids are unique text; the file appears only when it is whole; memory is bounded by a few
-batches and the ids. Refuses: a repeated id, naming both rows.
+batches and the ids. Refuses: a repeated id, naming both rows; rows of which some have ids and some have none; a
+column whose types do not go together.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from pipeline.errors import InputError
 EXAMPLES = 5
 """Ids shown per reason for which rows were dropped."""
 
-ROW = "_row"
-"""Working column: the row's number in its source, from 1."""
+ROW = "\0row"
+"""Working column: the row's number in its source, from 1; named as no source names its own."""
 
 
 @dataclass
@@ -56,7 +57,9 @@ class RowStore:
         self.folder.mkdir(parents=True)
         self.source = source
         self.parts: list[Path] = []
+        self.first_rows: list[int] = []
         self.rows = 0
+        self._is_given: bool | None = None
         self._seen: dict[str, int] = {}
         self._writer: RowWriter | None = None
 
@@ -64,13 +67,20 @@ class RowStore:
         """Give the batch unique ids and write it after the others."""
         if mapped.is_empty():
             return
-        given = mapped["id"].is_not_null().all()
+        first_row, given = mapped[ROW][0], bool(mapped["id"].is_not_null().all())
+        if self._is_given not in (None, given):
+            raise InputError(
+                f"{self.source}: the rows from {first_row} on have {'' if given else 'no '}ids, unlike those before",
+                "Give every row an id, or none: {fields: {id: null}}.",
+            )
+        self._is_given = given
         ids = self._check_ids(mapped) if given else self._make_ids(mapped["problem"])
         table = to_table(mapped.with_columns(pl.Series("id", ids, dtype=pl.String)).drop(ROW))
         if self._writer is not None and self._writer.schema != table.schema:
             table = _fitted(table, self._writer.schema) or self._end_part(table)
         if self._writer is None:
             self.parts.append(self.folder / f"{len(self.parts):06d}.parquet")
+            self.first_rows.append(first_row)
             self._writer = RowWriter(self.parts[-1])
         self._writer.write(table)
         self.rows += len(ids)
@@ -95,20 +105,17 @@ class RowStore:
 
     def _join(self, target: Path) -> None:
         """One file of parts whose columns differ: a column that one lacks is null, types are widened."""
-        schema = self._common_schema([read_columns(part) for part in self.parts])
+        schema = common_schema(
+            {
+                f"{self.source}, row {first}": read_columns(part)
+                for first, part in zip(self.first_rows, self.parts, strict=True)
+            },
+            "Write every row of a column with the same type, or leave the column out with fields.extra.",
+        )
         with RowWriter(target) as writer:
             for part in self.parts:
                 for table in read_tables(part):
                     writer.write(to_table(widen(to_frame(table), schema)))
-
-    def _common_schema(self, schemas: Sequence[pl.Schema]) -> pl.Schema:
-        try:
-            return common_schema(schemas)
-        except (pl.exceptions.SchemaError, pl.exceptions.ComputeError) as error:
-            raise InputError(
-                f"{self.source}: a column changes its type along the file: {str(error).splitlines()[0]}",
-                "Write every row of a column with the same type, or leave the column out with fields.extra.",
-            ) from error
 
     def _check_ids(self, mapped: pl.DataFrame) -> list[str]:
         ids = mapped["id"].to_list()
@@ -143,20 +150,54 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table | None:
     return pa.table(columns, schema=schema)
 
 
-def common_schema(schemas: Sequence[pl.Schema]) -> pl.Schema:
-    """All columns of all schemas, each with a type that holds every one of its types; raises where none does."""
-    return pl.concat([schema.to_frame() for schema in schemas], how="diagonal_relaxed").schema
+def common_schema(schemas: Mapping[str, pl.Schema], remedy: str) -> pl.Schema:
+    """All columns of all schemas, each with a type that holds every one of its types.
+
+    The schemas go by the name of what has them: where a column has no such type, two that differ are named.
+    """
+    columns = pl.Schema()
+    for name in dict.fromkeys(name for schema in schemas.values() for name in schema):
+        (first, common), *others = [
+            (place, schema[name]) for place, schema in schemas.items() if name in schema
+        ]
+        for place, dtype in others:
+            wider = _wider(common, dtype)
+            if wider is None:
+                raise InputError(f"column {name!r} holds {common} in {first} and {dtype} in {place}", remedy)
+            if wider != common:
+                first, common = place, wider
+        columns[name] = common
+    return columns
+
+
+def _wider(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
+    """A type that holds the values of both; None where there is none (polars writes lists and records as text)."""
+    if not _are_of_a_kind(one, other):
+        return None
+    try:
+        frames = [pl.DataFrame(schema={"": dtype}) for dtype in (one, other)]
+        return pl.concat(frames, how="diagonal_relaxed").schema[""]
+    except pl.exceptions.PolarsError:
+        return None
+
+
+def _are_of_a_kind(one: pl.DataType, other: pl.DataType) -> bool:
+    """Whether lists stand where lists stand, and records where records."""
+    if pl.Null in (one, other):
+        return True
+    if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
+        fields = {field.name: field.dtype for field in other.fields}
+        return all(_are_of_a_kind(field.dtype, fields.get(field.name, pl.Null())) for field in one.fields)
+    if isinstance(one, (pl.List, pl.Array)) and isinstance(other, (pl.List, pl.Array)):
+        return _are_of_a_kind(one.inner, other.inner)
+    return one == other or not (one.is_nested() or other.is_nested())
 
 
 def widen(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """The rows in these columns and types; a column that they lack is null."""
     if frame.schema == schema:
         return frame
-    columns = [
-        pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
-        for name, dtype in schema.items()
-    ]
-    return frame.select(columns)
+    return pl.concat([schema.to_frame(), frame], how="diagonal_relaxed")
 
 
 def scan_ids(path: Path) -> pl.Series:

@@ -2,11 +2,12 @@
 
 Each part gives its first rows in the seeded order of `subset`; the column `part` (0, 1, …) says which
 part a row came from. An id that occurs in two parts is kept in both, the later as `id@part`.
-Refused: a quota that a part cannot fill.
+Refused, naming the part: a quota that it cannot fill, a column whose type does not go with another part's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import model_validator
@@ -17,7 +18,7 @@ from pipeline.fingerprint import content
 from pipeline.job import Job
 
 NAME = "mix"
-VERSION = 1
+VERSION = 2
 PRODUCES = "dataset"
 
 
@@ -42,15 +43,15 @@ class MixConfig(BaseConfig):
             raise ValueError("quotas must be at least 1; leave a part out instead")
         return self
 
-    def quotas_of(self, available: tuple[int, ...]) -> tuple[int, ...]:
-        """Rows of each part; raises where a part has too few or the number of parts differs."""
+    def quotas_of(self, available: tuple[int, ...], parts: Sequence[str]) -> tuple[int, ...]:
+        """Rows of each part (`parts`: what messages call them); raises where one has too few or their number differs."""
         given = self.quotas if self.quotas is not None else _apportion(self.rows or 0, self.weights or ())
         if len(given) != len(available):
             raise InputError(f"the mixture names {len(given)} parts, but {len(available)} inputs were given")
-        for part, (quota, rows) in enumerate(zip(given, available, strict=True)):
+        for part, quota, rows in zip(parts, given, available, strict=True):
             if quota is not None and quota > rows:
                 raise InputError(
-                    f"part {part} of the mixture should give {quota} rows and has {rows}",
+                    f"{part} should give {quota} rows and has {rows}",
                     f"Ask for at most {rows} of it, or loosen the filters before it.",
                 )
         return tuple(rows if quota is None else quota for quota, rows in zip(given, available, strict=True))

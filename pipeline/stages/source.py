@@ -20,7 +20,7 @@ from pipeline.fingerprint import content, placement
 from pipeline.job import Job
 
 NAME = "source"
-VERSION = 1
+VERSION = 2
 PRODUCES = "dataset"
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pipeline import benchmarks
 from pipeline.datasets import FieldMap, RowCondition
 from pipeline.engines.row_fields import last_boxed, map_batch
-from pipeline.engines.rows import Dropped
+from pipeline.engines.rows import ROW, Dropped
 from pipeline.errors import InputError
 
 
@@ -22,7 +22,7 @@ def gold_of(value, rule, **fields):
 
 def test_rows_in_our_own_form_need_no_map():
     mapped = map_rows([{"id": "a", "problem": " p ", "answer": "1", "solution": "s", "level": 3}])
-    assert mapped.drop("_row").row(0, named=True) == {
+    assert mapped.drop(ROW).row(0, named=True) == {
         "id": "a",
         "problem": "p",
         "answer": "1",
@@ -39,7 +39,11 @@ def test_rows_in_our_own_form_need_no_map():
         (r"thus \boxed{\frac{1}{2}} holds", "last_boxed", r"\frac{1}{2}"),
         (r"\boxed{1} wrong, so \boxed{2}", "last_boxed", "2"),
         (r"\boxed 7 $", "last_boxed", "7"),
+        (r"\boxed{1}, so $\boxed 7$", "last_boxed", "7"),
+        (r"$\boxed{15\frac{39}{40}},$ or $\boxed{\frac{639}{40}}$", "last_boxed", r"\frac{639}{40}"),
+        (r"\boxed{2} and \boxed{3} \boxed{}", "last_boxed", "3"),
         (["$x+1$"], "first_of_list", "$x+1$"),
+        ([3.0], "first_of_list", "3"),
         ("plain", "first_of_list", "plain"),
         (27.0, "integer", "27"),
         ("27.0", "integer", "27"),
@@ -145,9 +149,40 @@ def test_fields_of_records_are_reached_with_a_dot():
     assert "subject" not in mapped.columns
 
 
-def test_list_where_text_is_needed_is_refused():
-    with pytest.raises(InputError, match="field 'answer' holds lists, not text"):
-        map_rows([{"problem": "p", "answer": ["1"]}])
+@pytest.mark.parametrize(
+    ("value", "gold", "message"),
+    [
+        (["1"], "as_is", r"field 'answer' holds lists, not text \(row 2\)"),
+        ({"a": 1}, "as_is", r"field 'answer' holds records, not text \(row 2\)"),
+        ([["1"]], "first_of_list", r"field 'answer' holds lists, not text \(row 2\)"),
+        ([{"a": 1}], "first_of_list", r"field 'answer' holds records, not text \(row 2\)"),
+        (b"\xff", "as_is", "field 'answer' of row 2 holds bytes that are no text"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_row_and_field(value, gold, message):
+    with pytest.raises(InputError, match=message):
+        map_rows([{"problem": "p", "answer": None}, {"problem": "q", "answer": value}], gold=gold)
+
+
+def test_gold_that_is_not_a_number_is_missing():
+    with pytest.raises(InputError, match="row 2 has no gold answer"):
+        map_rows([{"problem": "p", "answer": 3.0}, {"problem": "q", "answer": float("nan")}])
+
+
+@pytest.mark.parametrize("blank", [None, "", "  "])
+def test_row_with_a_blank_id_is_refused(blank):
+    with pytest.raises(InputError, match="row 2 has no 'id'"):
+        map_rows([{"id": "a", "problem": "p", "answer": "1"}, {"id": blank, "problem": "q", "answer": "1"}])
+
+
+@pytest.mark.parametrize("column", ["problem", "meta.answer", "id?"])
+def test_extra_column_named_like_one_of_ours_is_refused(column):
+    with pytest.raises(ValidationError, match="would take the name of one of ours"):
+        FieldMap(extra=("level", column))
+
+
+def test_a_source_may_have_a_column_of_any_name():
+    assert map_rows([{"problem": "p", "answer": "1", "_row": 7}])["_row"].to_list() == [7]
 
 
 def test_row_without_gold_is_refused_and_named():

@@ -3,6 +3,8 @@
 import json
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -189,6 +191,80 @@ def test_types_that_change_along_the_file_are_settled_on_text(load_lines):
     )
     assert rows["answer"].to_list()[298:302] == ["298", "299", "x", "x"]
     assert rows["note"].null_count() == 300
+
+
+def write_lines(path, *lines):
+    path.write_text("".join(line + "\n" for line in lines))
+    return path
+
+
+MANY = [json.dumps({"problem": f"p{i}", "answer": "1", "tags": "x"}) for i in range(300)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (['{"problem": ["p"], "answer": "1"}'], "field 'problem' holds text or a number in row 1 and a list in row 3"),
+        (['{"problem": "p", "answer": {"a": 1}}'], "field 'answer' holds text or a number in row 1 and a record in row 3"),
+        (['{"problem": "\\ud800", "answer": "1"}'], "field 'problem' of row 3 is no text"),
+        (['{"problem": "p", "answer": "1", "tags": [1, [2]]}'], "field 'tags' of row 3 mixes kinds of values"),
+        (['{"problem": "p", "answer": "1", "tags": [1]}', '{"problem": "q", "answer": "1", "tags": [[1]]}'],
+         "field 'tags' mixes kinds of values from row to row"),
+        (['{"problem": "p", "answer": NaN}'], "row 3 has no gold answer"),
+        (['{"problem": "p", "answer": "1", "tags": ' + "[" * 5000 + "]" * 5000 + "}"], r"a\.jsonl:3:1: this line is no JSON"),
+    ],
+)  # fmt: skip
+def test_row_that_does_not_fit_is_refused_with_row_and_field(tmp_path, run_stage, lines, message):
+    path = write_lines(tmp_path / "a.jsonl", *['{"problem": "p", "answer": "1"}'] * 2, *lines)
+    with pytest.raises(InputError, match=message):
+        run_stage("source", source_of(path))
+
+
+def test_fields_that_the_map_leaves_out_may_be_of_any_kind(tmp_path, run_stage):
+    mixed = ['{"problem": "q", "answer": "1", "tags": [1]}', '{"problem": "r", "answer": "1", "tags": {}}']
+    path = write_lines(tmp_path / "a.jsonl", *MANY, *mixed)
+    rows, facts = run_stage("source", source_of(path, fields=FieldMap(extra=())))
+    assert len(rows) == facts["rows_out"] == 302
+
+
+def test_column_that_changes_its_type_along_the_file_is_named_with_both_rows(tmp_path, run_stage):
+    lists = [json.dumps({"problem": "q", "answer": "1", "tags": ["x"]})] * 300
+    path = write_lines(tmp_path / "a.jsonl", *MANY[:256], *lists)
+    with pytest.raises(
+        InputError, match=r"'tags' holds String in .*, row 1 and List\(String\) in .*a\.jsonl, row 257"
+    ):
+        run_stage("source", source_of(path))
+
+
+def test_records_may_gain_fields_along_the_file(load_lines):
+    rows, _ = load_lines(
+        [{"problem": f"p{i}", "answer": "1", "meta": {"a": 1} if i < 300 else {"b": "x"}} for i in range(600)]
+    )
+    assert rows["meta"][0] == {"a": 1, "b": None} and rows["meta"][599] == {"a": None, "b": "x"}
+
+
+def test_where_batches_end_decides_nothing(load_lines):
+    whole = [{"problem": f"p{i}", "answer": "1"} for i in range(256)]
+    for lacking in ([{"problem": "q"}], [{"problem": "q"}] * 300):
+        with pytest.raises(InputError, match="row 257 has no gold answer"):
+            load_lines(whole + lacking)
+    with pytest.raises(InputError, match="row 257 has no 'id'"):
+        load_lines([row | {"id": i} for i, row in enumerate(whole)] + whole)
+    with pytest.raises(InputError, match="the rows from 257 on have ids, unlike those before"):
+        load_lines(whole + [row | {"id": i} for i, row in enumerate(whole)])
+
+
+def test_whole_numbers_of_any_length_are_kept_to_the_digit(load_lines):
+    golds = [7, 2**60 + 1, 10**40, 2.5]
+    rows, _ = load_lines([{"problem": f"p{i}", "answer": gold} for i, gold in enumerate(golds)])
+    assert rows["answer"].to_list() == [str(gold) for gold in golds]
+
+
+def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path, run_stage):
+    columns = [pa.array([text]) for text in ("p", "1", "2")]
+    pq.write_table(pa.table(columns, names=["problem", "answer", "answer"]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r'names must be unique: \["answer"\]'):
+        run_stage("source", source_of(tmp_path / "a.parquet"))
 
 
 def test_unknown_configuration_is_refused_with_those_that_exist(run_stage, snapshot):

@@ -112,14 +112,58 @@ def test_same_id_in_two_parts_is_kept_twice_under_two_names(make_rows, run_stage
     }
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_ids_are_unique_in_mixtures_of_mixtures(make_rows, run_stage, shuffle):
+    mixed = make_rows(frame_of(["a", "b", "b@1"], part=[0, 0, 1]))
+    parts = (mixed, make_rows(frame_of(["b", "c"])), make_rows(frame_of(["b@1", "b@1@1"])))
+    rows, _ = run_stage("mix", MixConfig(quotas=(None,) * 3, shuffle=shuffle), rows=parts)
+    assert sorted(rows["id"]) == ["a", "b", "b@1", "b@1@1", "b@1@1@1", "b@1@2", "c"]
+    came = {name: (problem, part) for name, problem, part in rows.select("id", "problem", "part").iter_rows()}
+    assert came["b@1@1@1"] == ("p b", 1) and came["b@1@2"] == ("p b@1", 2) and came["b@1"] == ("p b@1", 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "types"),
+    [
+        (["x"], "y", r"List\(String\) .* String"),
+        ({"a": 1}, "y", r"Struct\(.*\) .* String"),
+        ({"a": [1]}, {"a": 1}, r"Struct\(.*\) .* Struct"),
+        ([["x"]], ["y"], r"List\(List\(String\)\) .* List\(String\)"),
+    ],
+)
+def test_columns_that_do_not_go_together_are_refused_with_parts_and_column(
+    make_rows, run_stage, one, other, types
+):
+    parts = (make_rows(frame_of(["a"], tags=[one])), make_rows(frame_of(["b"], tags=[other])))
+    with pytest.raises(InputError, match=f"column 'tags' holds {types}") as caught:
+        run_stage("mix", MixConfig(quotas=(None, None)), rows=parts)
+    assert "part 0 of the mixture (rows-0)" in caught.value.what
+    assert "part 1 of the mixture (rows-1)" in caught.value.what
+
+
+def test_columns_that_go_together_are_widened(make_rows, run_stage):
+    one = frame_of(["a"], level=[1], meta=[{"x": 1}], none=[None], traces=[[]])
+    other = frame_of(["b"], level=["Level 1"], meta=[{"y": "z"}], none=[["n"]], traces=[["t"]])
+    rows, _ = run_stage(
+        "mix", MixConfig(quotas=(None, None), shuffle=False), rows=(make_rows(one), make_rows(other))
+    )
+    assert rows["level"].to_list() == ["1", "Level 1"]
+    assert rows["meta"].to_list() == [{"x": 1, "y": None}, {"x": None, "y": "z"}]
+    assert rows["none"].to_list() == [None, ["n"]] and rows["traces"].to_list() == [[], ["t"]]
+
+
 def test_weights_are_apportioned_to_the_total():
-    assert MixConfig(weights=(3.0, 3.0, 1.0), rows=7_000).quotas_of((9_999,) * 3) == (3_000, 3_000, 1_000)
-    assert MixConfig(weights=(1.0, 1.0, 1.0), rows=10).quotas_of((9,) * 3) == (4, 3, 3)
+    assert MixConfig(weights=(3.0, 3.0, 1.0), rows=7_000).quotas_of((9_999,) * 3, "abc") == (
+        3_000,
+        3_000,
+        1_000,
+    )
+    assert MixConfig(weights=(1.0, 1.0, 1.0), rows=10).quotas_of((9,) * 3, "abc") == (4, 3, 3)
 
 
 def test_quota_that_a_part_cannot_fill_is_refused(make_rows, run_stage):
     parts = (make_rows(frame_of(["a", "b"])), make_rows(frame_of(["c"])))
-    with pytest.raises(InputError, match="part 1 of the mixture should give 2 rows and has 1"):
+    with pytest.raises(InputError, match=r"part 1 of the mixture \(rows-1\) should give 2 rows and has 1"):
         run_stage("mix", MixConfig(quotas=(1, 2)), rows=parts)
     with pytest.raises(InputError, match="names 1 parts, but 2 inputs"):
         run_stage("mix", MixConfig(quotas=(1,)), rows=parts)
