@@ -62,7 +62,7 @@ def check_selector(
             continue
         if factor not in study.factors:
             is_fine = False
-            if f"factors.{factor}" not in study.broken:
+            if not problems.is_broken("factors", factor):
                 known = [*study.factors, *([STEP] if steps else [])]
                 problems.add(
                     (*path, factor), f"factor {factor!r} is unknown", suggest(factor, known), key=True

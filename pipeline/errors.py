@@ -14,8 +14,10 @@ Nothing here imports anything of the project.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, order=True)
@@ -91,13 +93,36 @@ def _sort_key(problem: Problem) -> tuple[str, int, int, str]:
     return (where.file, where.line, where.column, problem.what)
 
 
+def shown(value: Any, limit: int = 60) -> str:
+    """A value as a spec would write it, cut where it is long."""
+    text = _written(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _written(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return f".{value}".replace(".-", "-.")
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_inner(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_inner(item) for item in value) + "]"
+    return repr(value)
+
+
+def _inner(value: Any) -> str:
+    return value if isinstance(value, str) and value else _written(value)
+
+
 def suggest(name: object, known: Iterable[object]) -> str:
     """A remedy for an unknown name: the nearest known one, or the list of all."""
-    choices = [str(choice) for choice in known]
-    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.6)
-    if near:
-        return f"Did you mean {near[0]!r}?"
+    choices = {str(choice).casefold(): str(choice) for choice in known}
+    wanted = str(name).casefold()
+    for near in difflib.get_close_matches(wanted, choices, n=3, cutoff=0.6):
+        if abs(len(near) - len(wanted)) <= max(2, len(wanted) // 2):  # `seed` is no misspelt `deepspeed`
+            return f"Did you mean {choices[near]!r}?"
     if not choices:
         return "There is none to choose from."
-    shown = ", ".join(sorted(choices)[:12])
-    return f"Known: {shown}{', …' if len(choices) > 12 else ''}."
+    names = sorted(choices.values())
+    return f"Known: {', '.join(names[:12])}{', …' if len(names) > 12 else '.'}"

@@ -122,7 +122,7 @@ def _read_measures(wanted: Any, path: PathTuple, study: Study, problems: Problem
         return None
     names = wanted if isinstance(wanted, tuple) else (wanted,)
     for i, name in enumerate(names):
-        if name not in study.measures and f"measure.{name}" not in study.broken:
+        if name not in study.measures and not problems.is_broken("measure", name):
             place = (*path, i) if isinstance(wanted, tuple) else path
             problems.add(place, f"measure {name!r} is unknown", suggest(str(name), study.measures))
     return tuple(names)

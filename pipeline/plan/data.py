@@ -144,7 +144,7 @@ class DataLowering:
         parts, total = [], 0
         for i, part in enumerate(entry.mix):
             if part.data not in self.study.spec.data:
-                if f"data.{part.data}" not in self.study.broken:
+                if not self.problems.is_broken("data", part.data):
                     remedy = suggest(part.data, self.study.spec.data)
                     self.problems.add(
                         ("data", name, "mix", i, "data"), f"data {part.data!r} is unknown", remedy

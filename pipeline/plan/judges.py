@@ -56,7 +56,7 @@ class Judges:
         """The judge that a study names at `path`, of one kind of the catalogue; None after noting a problem."""
         declared = self.study.spec.judges
         if not isinstance(name, str) or name not in declared:
-            if f"judges.{name}" not in self.study.broken:
+            if not self.problems.is_broken("judges", name):
                 remedy = suggest(name, declared) if declared else "Declare it: judges: {NAME: {judge: …, …}}."
                 self.problems.add(path, f"judge {name!r} is not declared in `judges`", remedy)
             return None

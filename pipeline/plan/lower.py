@@ -137,6 +137,8 @@ class _Lowering:
 
     def _check_values(self) -> None:
         """A further factor that nothing refers to changes nothing: that is an error, not a choice."""
+        if self.problems.is_broken("chain", ""):
+            return
         used: set[str] = set()
         for factor in self.study.factors.values():
             for level in factor.levels.values():

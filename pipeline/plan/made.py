@@ -139,7 +139,7 @@ class MadeLowering:
             self.problems.add(path, f"{'.'.join(path)} lacks {word!r}", "Name a data entry.", key=True)
             return None
         if wanted not in self.study.spec.data:
-            if f"data.{wanted}" not in self.study.broken:
+            if not self.problems.is_broken("data", wanted):
                 self.problems.add(
                     place, f"data {wanted!r} is unknown", suggest(str(wanted), self.study.spec.data)
                 )

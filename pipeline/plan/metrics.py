@@ -32,7 +32,7 @@ class Metrics:
         self.study = lowered.study
         self.lowered = lowered
         self.problems = problems
-        self.is_whole = not self.study.broken and not problems
+        self.is_whole = not problems
         """Whether all of the study that a metric may refer to was understood: what is missing then is its own fault."""
         self.given: dict[str, GivenMetric] = {}
         raw = self.study.spec.analyses

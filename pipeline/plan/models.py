@@ -78,7 +78,7 @@ def _tiny(
         names = (wanted,) if isinstance(wanted, str) else wanted if isinstance(wanted, tuple) else ()
         indices = []
         for data in names:
-            if data not in study.spec.data and f"data.{data}" not in study.broken:
+            if data not in study.spec.data and not problems.is_broken("data", data):
                 where = locate(("tiny", "phases", i, "data"), False)
                 what = f"model {name!r}: data {data!r} is unknown"
                 problems.append(Problem(what, suggest(data, study.spec.data), where))

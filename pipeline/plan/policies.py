@@ -63,7 +63,7 @@ class Policies:
             )
             return None
         if not isinstance(name, str) or name not in known:
-            if f"policies.{name}" not in self.study.broken:
+            if not self.problems.is_broken("policies", name):
                 remedy = suggest(str(name), known) if known else "Declare it under `policies`."
                 self.problems.add(path, f"policy {name!r} is unknown", remedy)
             return None

@@ -86,7 +86,7 @@ class Quantities:
     def check_measure(self, name: str, path: PathTuple) -> None:
         """Note a measure that the study does not have."""
         known = self.study.spec.measure
-        if name not in known and f"measure.{name}" not in self.study.broken:
+        if name not in known and not self.problems.is_broken("measure", name):
             self.problems.add(path, f"measure {name!r} is unknown", suggest(name, known))
 
     def _check_step(self, value: Any, path: PathTuple) -> None:

@@ -88,7 +88,7 @@ class Recipes:
             levels = self.study.factors[factor].levels if factor in self.study.factors else {}
             level = levels.get(cell.level(factor)) if levels else None
             if level is None:
-                if f"factors.{factor}" not in self.study.broken:
+                if not self.problems.is_broken("factors", factor):
                     what = f"${{{reference}}} refers to an unknown factor {factor!r}"
                     remedy = suggest(factor, self.study.factors)
                     self.problems.add(place_of_reference(settings, reference), what, remedy)
@@ -132,7 +132,7 @@ class Recipes:
         if data is None:
             self._note(locate(("data",), True), f"{label} lacks 'data'", "Name the data that it trains on.")
         elif data not in self.study.spec.data:
-            if f"data.{data}" not in self.study.broken:
+            if not self.problems.is_broken("data", data):
                 self._note(
                     locate(("data",), False),
                     f"{label}: data {data!r} is unknown",
@@ -232,13 +232,15 @@ class Recipes:
             self._note(locate(("data",), True), f"{label} has both benchmark and data", "Keep one.")
             return None
         if data is None and benchmark is None:
+            if self.problems.is_broken("data", name):
+                return None
             if name in self.study.spec.data:
                 data = name
             else:
                 benchmark = name
         known_data = [*self.study.spec.data]
         if data is not None and data not in self.study.spec.data:
-            if f"data.{data}" not in self.study.broken:
+            if not self.problems.is_broken("data", data):
                 self._note(
                     locate(("data",), False), f"{label}: data {data!r} is unknown", suggest(data, known_data)
                 )

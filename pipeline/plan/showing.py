@@ -119,7 +119,7 @@ class _Compiler:
     def _measures(self, given: str | tuple[str, ...] | None, path: PathTuple) -> tuple[str, ...]:
         names = () if given is None else (given,) if isinstance(given, str) else given
         for name in names:
-            if name not in self.study.spec.measure:
+            if name not in self.study.spec.measure and not self.problems.is_broken("measure", name):
                 self.problems.add(
                     path, f"measure {name!r} is unknown", suggest(name, self.study.spec.measure)
                 )
@@ -269,7 +269,7 @@ class _Compiler:
             return False
         step = cell.get(STEP)
         found = [c for c in self.cells.match(cell) if (c, step) in self.steps]
-        if len(found) == 1 or self.study.broken:
+        if len(found) == 1 or not self.metrics.is_whole:
             return len(found) == 1
         shown = ", ".join(f"{f}: {v}" for f, v in cell.items()) or "all cells"
         if found:

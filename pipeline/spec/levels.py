@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import Location, Problem, suggest
+from pipeline.errors import Location, Problem, shown, suggest
 from pipeline.locate import Document, PathTuple
 from pipeline.spec.problems import problems_of
 
@@ -54,6 +54,12 @@ class Problems(list[Problem]):
     def __init__(self, document: Document) -> None:
         super().__init__()
         self.document = document
+        self.broken: set[str] = set()
+        """Parts of the file that have errors already noted; references to them are not errors again."""
+
+    def is_broken(self, section: str, name: object) -> bool:
+        """Whether a name of a section is missing only because of an error already noted."""
+        return section in self.broken or f"{section}.{name}" in self.broken
 
     def extend(self, found: Iterable[Problem]) -> None:
         """Note several problems; one of an inherited value is noted for the first level that inherits it."""
@@ -77,7 +83,9 @@ def inherit(
     is_broken = False
     while (parent := current.get("inherits")) is not None:
         if not isinstance(parent, str) or parent not in recipes:
-            problems.add((*place, "inherits"), f"recipe {parent!r} is unknown", suggest(parent, recipes))
+            if not problems.is_broken("recipes", parent):
+                what = f"recipe {shown(parent)} is unknown"
+                problems.add((*place, "inherits"), what, suggest(parent, recipes))
             is_broken = True
             break
         if parent in visited:

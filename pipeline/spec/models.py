@@ -6,10 +6,11 @@ What stands here has the shape of the file. Levels and recipes stay mappings unt
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.errors import shown
 from pipeline.prompt import Prompt
 from pipeline.spec.base import Model, Name, Selector
 from pipeline.spec.claims import ClaimSpec
@@ -22,8 +23,10 @@ Mapping_ = dict[str, Any]
 class Replicates(Model):
     """Seeds that repeat every cell; never a factor."""
 
-    seeds: tuple[int, ...] = Field((0,), description="One replicate per seed.", min_length=1)
-    vary: tuple[str, ...] = Field(
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
+        (0,), description="One replicate per seed.", min_length=1
+    )
+    vary: tuple[Literal["train", "sample", "subset"], ...] = Field(
         ("train", "sample"),
         description="What a replicate's seed changes: train (order of data, rollouts), sample, subset (which rows).",
     )
@@ -31,8 +34,11 @@ class Replicates(Model):
     @model_validator(mode="before")
     @classmethod
     def _count(cls, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, dict):
             return value
+        if isinstance(value, bool) or not isinstance(value, int):
+            what = "it is empty" if value is None else f"{shown(value)} is no number of replicates"
+            raise ValueError(f"{what}\nWrite a whole number, e.g. 3, or {{seeds: [0, 1, 2]}}.")
         if not 1 <= value <= 1000:
             raise ValueError(
                 "the number of replicates must be between 1 and 1000\nWrite how often every cell is repeated."
@@ -42,12 +48,14 @@ class Replicates(Model):
     @model_validator(mode="after")
     def _checked(self) -> Replicates:
         if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("a seed is given twice; two equal seeds are one replicate")
-        if min(self.seeds) < 0 or max(self.seeds) >= 2**31:
-            raise ValueError("seeds must lie between 0 and 2147483647")
-        unknown = set(self.vary) - {"train", "sample", "subset"}
-        if unknown:
-            raise ValueError(f"vary knows train, sample and subset, not {', '.join(sorted(unknown))}")
+            raise ValueError(
+                "a seed is given twice; two equal seeds are one replicate\nRemove one of the two."
+            )
+        if len(self.seeds) > 1 and not self.vary:
+            raise ValueError(
+                f"{len(self.seeds)} replicates that vary nothing are one\n"
+                "Name what their seeds change in vary: train, sample, subset."
+            )
         return self
 
 

@@ -9,20 +9,20 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import Location, Problem, suggest
+from pipeline.errors import Location, Problem, shown, suggest
 from pipeline.locate import Document, PathTuple
 
-_SHAPES = ("tuple_type", "string_type", "dict_type", "model_type", "model_attributes_type")
-
-_PLAIN = {
-    "int_type": "it should be a whole number",
-    "float_type": "it should be a number",
-    "string_type": "it should be text",
-    "tuple_type": "it should be a list",
-    "dict_type": "it should be a mapping",
-    "model_type": "it should be a mapping",
-    "model_attributes_type": "it should be a mapping",
+_WANTED = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
 }
+"""Errors of a value's kind → the kind that is wanted; a union has one for each of its arms."""
 
 _REMEDIES = {
     "missing": "Add it.",
@@ -36,6 +36,7 @@ _REMEDIES = {
     "model_type": "Write a mapping: {key: value}.",
     "model_attributes_type": "Write a mapping: {key: value}.",
     "finite_number": "Write a finite number.",
+    "string_too_short": "Write something, or leave the key out.",
 }
 
 
@@ -48,18 +49,37 @@ def problems_of(
     also_known: Iterable[str] = (),
 ) -> list[Problem]:
     """Every error of a validation as a Problem; `locate(path, is_key)` gives places."""
-    found: dict[tuple[Location, str], Problem] = {}
     items = error.errors(include_url=False)
     paths = [_untagged(item["loc"]) for item in items]
-    for item, path in zip(items, paths, strict=True):
-        below = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
-        if item["type"] in _SHAPES and (
-            below or (item["type"] == "tuple_type" and isinstance(item["input"], dict))
-        ):
-            continue  # another arm of a union fits better, and its errors say more
-        problem = _problem_of(item, path, model, locate, where_known, tuple(also_known))
-        found.setdefault((problem.where, problem.what), problem)
+    found: dict[tuple[Location, str], Problem] = {}
+    for path in dict.fromkeys(paths):
+        here = [item for item, other in zip(items, paths, strict=True) if other == path]
+        is_inner = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
+        for item in _telling(here, is_inner=is_inner):
+            problem = _problem_of(item, path, model, locate, where_known, tuple(also_known))
+            found.setdefault((problem.where, problem.what), problem)
     return list(found.values())
+
+
+def _telling(items: list[Any], *, is_inner: bool) -> list[Mapping[str, Any]]:
+    """The errors of one value that say what is wrong with it: of a union, those of the arm that fits best.
+
+    `is_inner`: there are errors of what the value holds, which say more than one of its kind or its length.
+    """
+    kinds = [item for item in items if item["type"] in _WANTED]
+    others = [
+        item
+        for item in items
+        if item["type"] not in _WANTED and not (is_inner and item["type"] == "too_short")
+    ]
+    if is_inner or others:
+        return others
+    if len(kinds) < 2:
+        return kinds
+    wanted = dict.fromkeys(_WANTED[item["type"]] for item in kinds)
+    if "a number" in wanted:
+        wanted.pop("a whole number", None)
+    return [{**kinds[0], "type": "union", "wanted": " or ".join(wanted)}]
 
 
 def _problem_of(
@@ -76,6 +96,9 @@ def _problem_of(
         fields = _fields_at(model, path[:-1])
         known = [*fields, *(also_known if len(path) == 1 else ())]
         return Problem(f"unknown key {path[-1]!r}", suggest(path[-1], known), locate(path, True))
+    if kind == "missing" and isinstance(path[-1], int):
+        what = f"{where_known}{'.'.join(str(part) for part in path[:-1])} has {path[-1]} of its values"
+        return Problem(what, "Add the other.", locate(path[:-1], False))
     if kind == "missing":
         owner = (
             where_known.rstrip(".: ") if len(path) == 1 else where_known + ".".join(str(p) for p in path[:-1])
@@ -94,17 +117,36 @@ def _problem_of(
             str(choice).strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")
         ]
         return Problem(
-            f"{dotted}: {value!r} is not one of {', '.join(known)}",
+            f"{dotted}: {shown(value)} is not one of {', '.join(known)}",
             suggest(value, known),
             locate(path, False),
         )
-    if kind == "too_short":
-        return Problem(f"{dotted} is empty", "Name at least one.", locate(path, False))
-    message = _PLAIN.get(kind) or item["msg"].replace("Input should be ", "it should be ").replace(
-        "valid ", ""
+    if kind in ("too_short", "too_long"):
+        return Problem(*_length(item, dotted), locate(path, False))
+    if kind == "string_too_short":
+        return Problem(f"{dotted} is empty", _REMEDIES[kind], locate(path, False))
+    wanted = item["wanted"] if kind == "union" else _WANTED.get(kind)
+    message = (
+        f"it should be {wanted}"
+        if wanted
+        else item["msg"].replace("Input should be ", "it should be ").replace("valid ", "")
     )
-    shown = "" if isinstance(value, (dict, tuple)) and len(repr(value)) > 60 else f"{value!r}: "
-    return Problem(f"{dotted}: {shown}{message}", _REMEDIES.get(kind, ""), locate(path, False))
+    remedy = _REMEDIES.get(kind, "")
+    if kind == "union":
+        is_plain = "text" in wanted and isinstance(value, (bool, int, float))
+        remedy = "Quote it if text is meant." if is_plain else "Write one of them."
+    what = f"{dotted} is empty: {message}" if value is None else f"{dotted}: {shown(value)}: {message}"
+    return Problem(what, remedy, locate(path, False))
+
+
+def _length(item: Mapping[str, Any], dotted: str) -> tuple[str, str]:
+    """What is wrong with a list's length, and the remedy."""
+    limits, actual = item["ctx"], item["ctx"]["actual_length"]
+    if not actual:
+        return f"{dotted} is empty", "Name at least one."
+    if item["type"] == "too_long":
+        return f"{dotted} has {actual} values: at most {limits['max_length']} fit", "Remove the others."
+    return f"{dotted} has {actual} of at least {limits['min_length']}", "Name more."
 
 
 def _untagged(path: tuple[Any, ...]) -> PathTuple:
@@ -115,7 +157,7 @@ def _is_tag(part: Any) -> bool:
     """Union tags and function names that pydantic puts into a location."""
     return isinstance(part, str) and (
         part.startswith(("function-", "tuple[", "dict["))
-        or part in ("[key]", "str", "int", "float", "is-instance")
+        or part in ("[key]", "str", "int", "float", "bool", "is-instance")
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.errors import Problem, SpecErrors, suggest
+from pipeline.errors import Problem, SpecErrors, shown, suggest
 from pipeline.locate import Document, parse_yaml, read_yaml
 from pipeline.spec.base import check_name
 from pipeline.spec.levels import Problems, Settings, inherit
@@ -17,6 +17,8 @@ from pipeline.spec.problems import place_in, problems_of
 from pipeline.spec.study import TRAINED_BY, Factor, Level, Study
 
 DEFAULT_CHAIN = ("model", "sft", "rl")
+RESERVED = ("step", "measure", "metric", "values", "label")
+"""Words of selectors, and of the rows of a published table, that stand beside the names of factors."""
 _PARTS = (
     "data",
     "policies",
@@ -59,7 +61,7 @@ def study_of(document: Document, lock_path: Path) -> tuple[Study, Problems]:
             (), "a study is a mapping that starts with `study: NAME`", "`studyc new NAME` writes one."
         )
         raise_problems(problems)
-    spec, broken = _shape(document, problems)
+    spec = _shape(document, problems)
     factors, chain = _factors(spec, problems)
     study = Study(
         spec=spec,
@@ -68,23 +70,22 @@ def study_of(document: Document, lock_path: Path) -> tuple[Study, Problems]:
         chain=chain,
         measures=_measures(spec, problems),
         lock=read_lock(lock_path),
-        broken=broken,
     )
     return study, problems
 
 
-def _shape(document: Document, problems: Problems) -> tuple[Spec, frozenset[str]]:
+def _shape(document: Document, problems: Problems) -> Spec:
     """Validate the file's shape; parts with errors are left out so that the rest is checked as well."""
     raw = dict(document.value)
-    broken: set[str] = set()
+    broken = problems.broken
     for _ in range(3):
         try:
-            return Spec.model_validate(raw), frozenset(broken)
+            return Spec.model_validate(raw)
         except ValidationError as error:
             found = problems_of(error, Spec, place_in(document))
-            problems.extend(
-                p for p in found if not any(p.what == f"the study lacks {name!r}" for name in broken)
-            )
+            tops = {name.partition(".")[0] for name in broken}
+            told = {text for top in tops for text in (f"the study lacks {top!r}", f"{top} is empty")}
+            problems.extend(p for p in found if p.what not in told)
             for item in error.errors(include_url=False, include_input=False, include_context=False):
                 raw = _without(raw, item["loc"], item["type"], broken)
     raise_problems(problems)
@@ -120,38 +121,46 @@ def _without_key(value: Any, path: tuple[Any, ...]) -> Any:
 
 
 def _factors(spec: Spec, problems: Problems) -> tuple[dict[str, Factor], tuple[str, ...]]:
+    before = len(problems)
     kinds = _chain(spec, problems)
+    if len(problems) > before:
+        problems.broken.add("chain")
     factors = {}
     for name, levels in spec.factors.items():
         kind = kinds.get(name, "value")
+        before = len(problems)
         factors[name] = Factor(name, kind, _levels(spec, name, kind, levels, problems))
-        if not factors[name].levels:
+        if not factors[name].levels and len(problems) == before:
             problems.add(("factors", name), f"factor {name!r} has no level", "Name at least one.", key=True)
-    if "model" not in factors:
-        problems.add(
-            ("factors",),
-            "there is no factor 'model'",
-            "Declare the models: factors: {model: {NAME: …}}.",
-            key=True,
-        )
-    return factors, tuple(name for name in kinds if name in factors)
+        if name in RESERVED:
+            what = f"a factor cannot be called {name!r}: selectors and tables have that word already"
+            problems.add(("factors", name), what, "Rename it.", key=True)
+    is_whole = not problems.is_broken("chain", "") and next(iter(kinds.values()), None) == "model"
+    return factors, tuple(kinds) if is_whole else ()
 
 
 def _chain(spec: Spec, problems: Problems) -> dict[str, str]:
     """The training factors in order: name → model, sft or rl."""
     if spec.chain is None:
+        if "model" not in spec.factors and not problems.is_broken("factors", "model"):
+            remedy = "Declare the models: factors: {model: {NAME: …}}; or say in `chain` which factor they are: [{NAME: model}, …]."
+            problems.add(("factors",), "there is no factor 'model'", remedy, key=True)
         return {name: name for name in DEFAULT_CHAIN if name in spec.factors}
     kinds: dict[str, str] = {}
+    before = len(problems)
     for i, entry in enumerate(spec.chain):
         pairs = {entry: entry} if isinstance(entry, str) else entry
+        if not pairs:
+            problems.add(("chain", i), "an entry of the chain is empty", "Write NAME, or {NAME: sft|rl}.")
         for name, kind in pairs.items():
             if name not in spec.factors:
-                problems.add(
-                    ("chain", i), f"the chain names an unknown factor {name!r}", suggest(name, spec.factors)
-                )
+                if not problems.is_broken("factors", name):
+                    what = f"the chain names an unknown factor {name!r}"
+                    problems.add(("chain", i), what, suggest(name, spec.factors))
             elif kind not in ("model", *TRAINED_BY):
-                remedy = f"Write {{{name}: sft}} or {{{name}: rl}}."
-                problems.add(("chain", i), f"the chain does not say what factor {name!r} trains", remedy)
+                kinds_ = ("model",) if i == 0 else TRAINED_BY
+                remedy = f"Write {' or '.join(f'{{{name}: {kind_}}}' for kind_ in kinds_)}."
+                problems.add(("chain", i), f"the chain does not say what factor {name!r} is", remedy)
             elif name in kinds:
                 problems.add(
                     ("chain", i),
@@ -160,7 +169,8 @@ def _chain(spec: Spec, problems: Problems) -> dict[str, str]:
                 )
             else:
                 kinds[name] = kind
-    if kinds and (next(iter(kinds.values())) != "model" or list(kinds.values()).count("model") != 1):
+    order = list(kinds.values())
+    if len(problems) == before and (order[:1] != ["model"] or order.count("model") != 1):
         problems.add(
             ("chain",), "the chain must begin with the one factor of kind 'model'", "Write chain: [model, …]."
         )
@@ -176,19 +186,13 @@ def _levels(spec: Spec, factor: str, kind: str, raw: Any, problems: Problems) ->
         if isinstance(value, dict):
             settings = inherit(value, path, spec.recipes, problems)
         elif kind in TRAINED_BY and value is not None:
-            problems.add(
-                path,
-                f"level {name!r} of {factor!r}: {value!r} is no recipe",
-                "Write a mapping, or leave it empty to skip the stage.",
-            )
-            continue
+            what = f"level {name!r} of {factor!r}: {shown(value)} is no recipe"
+            problems.add(path, what, "Write a mapping, or leave it empty to skip the stage.")
+            value, settings = {}, Settings({}, {}, path, is_broken=True)
         elif kind == "model" and not isinstance(value, str):
-            problems.add(
-                path,
-                f"model {name!r}: {value!r} is no model",
-                "Write a hub name, {path: FOLDER} or {tiny: …}.",
-            )
-            continue
+            what = f"model {name!r}: {shown(value)} is no model"
+            problems.add(path, what, "Write a hub name, {path: FOLDER} or {tiny: …}.")
+            value, settings = {}, Settings({}, {}, path, is_broken=True)
         elif kind == "model":
             settings = Settings({"hub": value}, {"hub": path}, path)
         levels[name] = Level(name, value, settings)
@@ -202,9 +206,8 @@ def _bare_levels(factor: str, raw: tuple[Any, ...], problems: Problems) -> list[
         try:
             check_name(name)
         except ValueError as error:
-            problems.add(
-                ("factors", factor, i), f"level: {error}", "Write {name: value} to give it a safe name."
-            )
+            what = f"level: {str(error).partition(chr(10))[0]}"
+            problems.add(("factors", factor, i), what, "Write {NAME: VALUE} to give it a safe name.")
             continue
         if name in dict(levels):
             problems.add(("factors", factor, i), f"level {name!r} is given twice", "Remove one.")
@@ -220,5 +223,6 @@ def _measures(spec: Spec, problems: Problems) -> dict[str, Settings]:
         own = inherit(raw or {}, ("measure", name), spec.recipes, problems)
         values = {**base.values, **own.values}
         origins = {**base.origins, **own.origins}
-        measures[name] = Settings(values, origins, own.path, base.references | own.references)
+        is_broken = own.is_broken or base.is_broken or problems.is_broken("sampling", "")
+        measures[name] = Settings(values, origins, own.path, base.references | own.references, is_broken)
     return measures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.locate import Document
@@ -48,8 +48,6 @@ class Study:
     chain: tuple[str, ...]
     measures: Mapping[str, Settings]
     lock: Lock
-    broken: frozenset[str] = field(default_factory=frozenset)
-    """Parts of the file that have errors already noted; references to them are not errors again."""
 
     @property
     def name(self) -> str:

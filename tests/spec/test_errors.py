@@ -153,6 +153,44 @@ CASES = {
     "  over_steps: {x: step, families: {A: {rl: acc}}}\n"
     '  elsewhere: {x: tokens, families: {A: {rl: plp}, B: {rl: none}}, where: {sft: "64"}}\n'
     "  unknown: {x: tokens, families: {A: {rl: plpp}, B: {rll: none}}}\n",
+    "mappings_where_lists_are_meant": edited(
+        ("question:", "cites: {a: b}\nquestion:"),
+        ("filters: [deduplicate]", "filters: {deduplicate: }"),
+        ('cells: [{rl: none}, {rl: [acc, plp], sft: ["32"]}]', "cells: {rl: none}"),
+        ("analyses: [reflection_keywords]", "analyses: {reflection_keywords: }"),
+        ("claims:\n", "claims:\n  ordered: {order: {sft: [none]}, where: {rl: none}}\n"),
+    )
+    + "published: {source: x, value: 1}\n",
+    "a_broken_section_is_one_error": edited(
+        ("data:\n", "data: [a]\nrecipes: text\nsampling: [1]\nx_data:\n"),
+        ("recipes:\n", "x_recipes:\n"),
+        ("sampling: {samples", "x_sampling: {samples"),
+    ),
+    "kinds_of_values": edited(
+        ("replicates: 2", "replicates: '2'"),
+        ("cells: [{rl: none}", "cells: [{rl: true}"),
+        ("{source: {synthetic: chains, rows: 16, seed: 3, params: {split: test}}}", ""),
+        ("analyses: [reflection_keywords]", "analyses: [null]"),
+        (
+            "claims:\n",
+            "claims:\n"
+            "  few: {of: {rl: none}, between: [0.1]}\n"
+            "  many: {of: {rl: none}, between: [0.1, 0.2, 0.3]}\n"
+            "  single: {order: [{sft: none}], where: {rl: none}}\n"
+            "  both: {metric: {mean: tokens, sd: tokens}, of: {rl: none}, at_least: 1}\n"
+            "  maybe: {metric: {mean: tokens, given: {correct: maybe}}, of: {rl: none}, at_least: 1}\n",
+        ),
+    ),
+    "seeds_of_replicates": edited(("replicates: 2", "replicates: {seeds: [1.5, -1], vary: [trian]}")),
+    "replicates_that_vary_nothing": edited(("replicates: 2", "replicates: {seeds: [0, 1], vary: []}")),
+    "no_factor_is_the_model": edited(
+        ("  model:\n", "  Model:\n"), ("  rl:\n    none:", "  step: [1]\n  rl:\n    none:")
+    ),
+    "a_chain_without_a_model": BASIC + "chain: [sft, rl]\n",
+    "levels_that_are_no_recipes": edited(
+        ('    none:\n    "32": {inherits: sft, data: long, rows: 32}', '    none: skip\n    "32": 32'),
+        ("factors:\n", "factors:\n  warmth: [-1, 1]\n"),
+    ),
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
