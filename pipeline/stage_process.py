@@ -27,7 +27,13 @@ PACKAGES = (
 )  # fmt: skip
 """Packages whose versions go into a record where they are installed."""
 
-NO_SPACE = "No space left on device"
+NO_SPACE = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "unexpected pos ",
+    "basic_ios::clear: iostream error",
+)
+"""What a full disk is called by the system, by safetensors, and (the last two) by torch.save."""
 
 
 def main(job_file: Path) -> int:
@@ -40,7 +46,7 @@ def main(job_file: Path) -> int:
     except StudyError as error:
         return _fail(job_file, error)
     except Exception as error:  # the one place where a stage's unforeseen errors end as a message
-        if getattr(error, "errno", None) == errno.ENOSPC or NO_SPACE in str(error):
+        if getattr(error, "errno", None) == errno.ENOSPC or any(words in str(error) for words in NO_SPACE):
             what = f"no space left on device while writing {described['folder']}"
             return _fail(
                 job_file,

@@ -174,7 +174,8 @@ def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = folder.with_name(f".{folder.name}-{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
+    for left in folder.parent.glob(f".{folder.name}-*"):  # gigabytes of an attempt that was killed here
+        shutil.rmtree(left, ignore_errors=True)
     model.save_pretrained(scratch, safe_serialization=True)
     tokenizer.save_pretrained(scratch)
     publish_folder(scratch, folder)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import threading
 import time
@@ -28,17 +29,29 @@ _IGNORED = ("train_runtime", "total_flos", "epoch", "step", "num_input_tokens_se
 
 
 def find_checkpoint(work: Path) -> Path | None:
-    """The newest complete checkpoint under work/checkpoints, or None for a run that never saved one."""
-    for path in sorted((work / "checkpoints").glob("checkpoint-*"), key=_step_of, reverse=True):
-        if is_complete(path):
-            return path
+    """The newest complete checkpoint under work/checkpoints, or None for a run that never saved one.
+
+    Torn ones are removed: Trainer counts them among those it keeps, and would drop complete ones for them.
+    """
+    saved = sorted((work / "checkpoints").glob("checkpoint-*"), key=_step_of, reverse=True)
+    newest = next((path for path in saved if is_complete(path)), None)
     furthest = read_furthest_step(work)
-    if furthest > 0:
+    if newest is None and furthest > 0:
         raise RefusedError(
             f"{work}: step {furthest} was saved once and no usable checkpoint is left",
             f"Restore {work / 'checkpoints'}, or remove {work / 'state.json'} to begin again at step 0.",
         )
-    return None
+    remove_torn(work)
+    return newest
+
+
+def remove_torn(work: Path) -> None:
+    """Remove what a kill or a full disk left half-written; the first process does it for all."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    for path in (work / "checkpoints").glob("checkpoint-*"):
+        if not is_complete(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def is_complete(checkpoint: Path) -> bool:
@@ -103,7 +116,8 @@ class TrainingLog(TrainerCallback):
 
     `work` is the folder of this training (checkpoints/, log.jsonl, state.json), `progress(step, total)` is
     called after each update, and working checkpoints fall on multiples of `save_multiple` updates only (RL:
-    the generation cycle). After `trainer.train()` call `raise_if_stopped()`.
+    the generation cycle) and never on `last_step` (of the whole schedule when absent), for a run that resumed there
+    would train beyond it. After `trainer.train()` call `raise_if_stopped()`.
     """
 
     def __init__(
@@ -113,11 +127,13 @@ class TrainingLog(TrainerCallback):
         progress: Callable[[int, int, dict[str, float]], None],
         save_every_minutes: float,
         save_multiple: int = 1,
+        last_step: int | None = None,
         kind: str = "training",
     ) -> None:
         work.mkdir(parents=True, exist_ok=True)
         self.work, self.report, self.kind = work, progress, kind
         self.save_every_seconds, self.save_multiple = save_every_minutes * 60, save_multiple
+        self.last_step = last_step
         self.stop_signal: int | None = None
         self.stopped_at: int | None = None
         self.last_metrics: dict[str, float] = {}
@@ -140,10 +156,11 @@ class TrainingLog(TrainerCallback):
         self.close()
 
     def close(self) -> None:
-        """Give the signals and the log file back; also to be called when training raised."""
+        """Give the signals and the log file back, and a full disk its room; also to be called when training raised."""
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
         self._old_handlers = {}
+        remove_torn(self.work)
         if self._file:
             self._file.close()
             self._file = None
@@ -168,7 +185,7 @@ class TrainingLog(TrainerCallback):
         if state.is_world_process_zero:
             self.report(state.global_step, state.max_steps, self.last_metrics)
         stop, save_due = self._agree(args)
-        at_end = state.global_step >= state.max_steps
+        at_end = state.global_step >= (self.last_step or state.max_steps)
         if (stop or save_due) and state.global_step % self.save_multiple == 0 and not at_end:
             control.should_save = True
             if stop:

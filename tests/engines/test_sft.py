@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -18,10 +19,12 @@ from safetensors.torch import load_file
 from trl import SFTConfig as SftArguments
 from trl import SFTTrainer
 
+from pipeline import stage_process
 from pipeline.engines.policy import load_policy, save_policy
 from pipeline.engines.sft import BucketSampler, read_examples, tokenize, train
 from pipeline.engines.tiny import build_model, build_tokenizer
 from pipeline.engines.trainer_args import split_batch
+from pipeline.engines.trainer_log import find_checkpoint, is_complete
 from pipeline.errors import InputError, RefusedError, StageError
 from pipeline.generators import chains
 from pipeline.job import Job
@@ -221,8 +224,45 @@ def test_a_half_written_checkpoint_is_passed_over(preempted, finished, policy, r
     (torn / "optimizer.pt").write_bytes(b"torn")
     unmarked = shutil.copytree(checkpoints / "checkpoint-3", checkpoints / "checkpoint-8")
     (unmarked / "COMPLETE.json").unlink()
-    assert train(preempted, make_config(), policy=policy, rows=rows)["resumed_at_step"] == 3
+    facts = train(preempted, make_config(save_every_minutes=1e-9), policy=policy, rows=rows)
+    assert facts["resumed_at_step"] == 3
     assert weights_of(preempted) == weights_of(finished[0])
+    assert {path.name for path in checkpoints.iterdir()} == {"checkpoint-8", "checkpoint-9"}
+    assert all(is_complete(path) for path in checkpoints.iterdir()), "the torn ones counted as saved"
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system with room for two and a half of the checkpoints."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root may mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_named_and_the_run_resumes_from_the_last_whole_checkpoint(
+    policy, rows, small_disk, finished
+):
+    work = small_disk / "job" / "work"
+    work.mkdir(parents=True)
+    config = make_config(save_every_minutes=1e-9).model_dump(mode="json")
+    inputs = {"policy": [str(policy.parent)], "data": [str(rows.parent)]}
+    described = {
+        "key": "job", "stage": "sft", "config": config, "seed": 3, "inputs": inputs, "folder": str(work.parent),
+        "title": "", "hints": {},
+    }  # fmt: skip
+    (work / "job.json").write_text(json.dumps(described))
+    assert stage_process.main(work / "job.json") == StageError.exit_code
+    said = json.loads((work / "failure.json").read_text())
+    assert said["what"] == f"no space left on device while writing {work.parent}"
+    assert find_checkpoint(work).name == "checkpoint-2"
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
+    assert stage_process.main(work / "job.json") == 0
+    assert json.loads((work / "facts.json").read_text())["facts"]["resumed_at_step"] == 2
+    assert weights_of(make_job(work.parent)) == weights_of(finished[0])
 
 
 def test_a_run_whose_checkpoints_vanished_refuses_to_begin_at_step_zero(preempted, policy, rows):
