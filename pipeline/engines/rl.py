@@ -95,6 +95,7 @@ def _open_log(job: Job, config: RlConfig, split: Split, last: int) -> TrainingLo
         progress=lambda step, _, metrics: job.progress(step, last, "updates", **_shown(metrics)),
         save_every_minutes=config.save_every_minutes,
         save_multiple=split.cycle,
+        last_step=last,
         kind="RL",
     )
 

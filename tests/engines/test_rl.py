@@ -248,6 +248,22 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_weights(finished, policy,
     assert ours.equals(theirs)
 
 
+class PreemptedJob(Job):
+    """A job whose process is told to stop after its third update."""
+
+    def progress(self, done, total, unit, **extra):
+        if done == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_that_is_told_to_stop_after_its_last_update_ends_there(finished, policy, rows, tmp_path):
+    config = finished[1]
+    job = PreemptedJob("rl-1", "rl", config, 3, {}, tmp_path)
+    rl.train(job, config, policy=policy, rows=rows, stop_after=3)
+    assert not list((tmp_path / "work").glob("checkpoints/*"))
+    assert is_same(tmp_path / "model", finished[0] / "steps" / "3" / "model")
+
+
 def test_working_checkpoints_fall_between_rounds_only(policy, rows, tmp_path):
     changes = {"updates_per_generation": 2, "iterations": 2, "steps": 9, "save_every_minutes": 1e-6}
     config = make_config(**changes)
