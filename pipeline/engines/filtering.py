@@ -45,7 +45,10 @@ def _apply(job: Job, config: FilterConfig, context: FilterContext) -> dict[str, 
         module, params = filters.get(step.name), filters.validate(step.name, step.params)
         verdicts = _judge_once(job, config, number, module, view, params, context)
         if hasattr(module, "rewrite"):
-            view = view.rewritten(module.rewrite(view.schema, params), verdicts.drop("id", "reason"))
+            checks = {"check": module.check} if hasattr(module, "check") else {}
+            view = view.rewritten(
+                module.rewrite(view.schema, params), verdicts.drop("id", "reason"), **checks
+            )
         dropped = count_dropped(verdicts)
         view = view.without(verdicts["reason"].is_not_null().to_numpy())
         kept = left - dropped.counts.total()

@@ -6,7 +6,7 @@ of rewritten columns, and reads only what those need. Guarantees: the file's ord
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,13 @@ from pipeline.engines.row_parquet import RowWriter, read_columns, read_tables, t
 class Layer:
     """Columns that a filter computes from those below it and from what its judgement noted (`aside`).
 
-    `aside` has one line per row of the file, in its order.
+    `aside` has one line per row of the file, in its order. `check` may refuse rows below and what was noted of them:
+    those that are read anyway, with the columns that are.
     """
 
     columns: Mapping[str, pl.Expr]
     aside: pl.DataFrame
+    check: Callable[[pl.DataFrame], None] = lambda rows: None
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class RowView:
         keep[np.flatnonzero(self.keep)[gone]] = False
         return RowView(self.path, keep, self.schema, self.layers)
 
-    def rewritten(self, columns: Mapping[str, pl.Expr], noted: pl.DataFrame) -> RowView:
+    def rewritten(
+        self, columns: Mapping[str, pl.Expr], noted: pl.DataFrame, **options: Callable[[pl.DataFrame], None]
+    ) -> RowView:
         """The view with these columns instead of its own; `noted` has one line per row of the view."""
         places = pl.DataFrame({"_place": np.flatnonzero(self.keep)})
         whole = pl.DataFrame({"_place": np.arange(len(self.keep))})
@@ -58,7 +62,7 @@ class RowView:
         aside = aside.drop("_place")
         below = pl.DataFrame(schema={**self.schema, **aside.schema})
         schema = below.select(**columns).schema
-        return RowView(self.path, self.keep, schema, (*self.layers, Layer(columns, aside)))
+        return RowView(self.path, self.keep, schema, (*self.layers, Layer(columns, aside, **options)))
 
     def scan(self) -> pl.LazyFrame:
         """The rows as a polars frame that reads only the columns that are asked for."""
@@ -91,6 +95,7 @@ class RowView:
             for layer, names in zip(self.layers, above, strict=True):
                 aside = layer.aside.slice(start, end - start).filter(kept)
                 frame = pl.concat([frame, aside], how="horizontal")
+                layer.check(frame)
                 frame = frame.select(**{name: layer.columns[name] for name in layer.columns if name in names})
             start = end
             if len(frame):

@@ -8,7 +8,11 @@ in the order of the rows; it reads only the columns that it needs. A filter that
 
     rewrite(schema: pl.Schema, params) -> {column: pl.Expr}       all columns from then on
 
-over the columns so far and those that its `judge` returned besides id and reason.
+over the columns so far and those that its `judge` returned besides id and reason. It may also have
+
+    check(rows: pl.DataFrame) -> None    raises where the columns so far contradict what its `judge` returned
+
+called with batches of rows that stay, as far as they are read for what is computed of them.
 
 `MAIN` names the parameter that the short form {NAME: value} sets. Importing a filter loads no data library.
 """

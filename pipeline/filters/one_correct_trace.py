@@ -2,7 +2,8 @@
 
 For sets in OpenR1's form: lists `generations`, `correctness_math_verify`, `correctness_llama` and
 `is_reasoning_complete`, one element per trace. P0 does not say which flag it took; a trace is correct
-here when either flag is true, and it must be complete, unless the parameters say otherwise.
+here when either flag is true, and it must be complete, unless the parameters say otherwise. A list of flags may
+be absent (null or empty). Refused, naming the row: one that is longer or shorter than another or than the traces.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ DOC = "Keep problems with a correct trace; one of them, drawn with the seed, bec
 
 TRACES = "generations"
 COMPLETE = "is_reasoning_complete"
+FLAGGED = "_flagged_traces"
 FLAGS = {
     "math_verify": ("correctness_math_verify",),
     "llama": ("correctness_llama",),
@@ -45,8 +47,9 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     needed = (*flags, COMPLETE) if params.complete else flags
     _need_lists(rows, needed)
     frame = rows.select("id", *needed).collect(engine="streaming")
-    chosen = []
+    chosen, sizes = [], []
     for name, *values in frame.iter_rows():
+        sizes.append(_count_flags(name, dict(zip(needed, values, strict=True))))
         correct = {
             i for flag in values[: len(flags)] for i, is_correct in enumerate(flag or ()) if is_correct
         }
@@ -55,7 +58,8 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
         chosen.append(_draw(sorted(correct), f"trace:{name}", context.seed))
     index = pl.Series("trace_index", chosen, dtype=pl.Int64)
     reason = pl.select(pl.when(index.is_null()).then(pl.lit("no correct trace"))).to_series()
-    return pl.DataFrame({"id": frame["id"], "reason": reason.cast(pl.String), "trace_index": index})
+    noted = {"trace_index": index, FLAGGED: pl.Series(sizes, dtype=pl.Int64)}
+    return pl.DataFrame({"id": frame["id"], "reason": reason.cast(pl.String), **noted})
 
 
 def rewrite(schema: pl.Schema, params: Params) -> dict[str, pl.Expr]:
@@ -64,8 +68,37 @@ def rewrite(schema: pl.Schema, params: Params) -> dict[str, pl.Expr]:
 
     gone = (TRACES, COMPLETE, *FLAGS["either"], "finish_reasons", "solution", "trace_index")
     columns = {name: pl.col(name) for name in schema if name not in gone or name == "solution"}
-    trace = pl.col(TRACES).list.get(pl.col("trace_index"), null_on_oob=True)
-    return {**columns, "solution": trace, "trace_index": pl.col("trace_index")}
+    return {
+        **columns,
+        "solution": pl.col(TRACES).list.get("trace_index"),
+        "trace_index": pl.col("trace_index"),
+    }
+
+
+def check(rows: pl.DataFrame) -> None:
+    """Refuse a row with more or fewer traces than flags; here, because judging does not read the traces."""
+    import polars as pl
+
+    if not {"id", TRACES} <= set(rows.columns):
+        return
+    traces = pl.col(TRACES).list.len().fill_null(0)
+    for name, size, flags in rows.filter(traces != pl.col(FLAGGED)).select("id", traces, FLAGGED).iter_rows():
+        raise _uneven(name, f"{size} traces and flags of {flags}")
+
+
+def _count_flags(name: str, flags: dict[str, list[bool] | None]) -> int:
+    """How many traces a row's flags are about."""
+    sizes = {column: len(values) for column, values in flags.items() if values}
+    if len(set(sizes.values())) > 1:
+        raise _uneven(name, ", ".join(f"{size} in {column}" for column, size in sizes.items()))
+    return next(iter(sizes.values()), 0)
+
+
+def _uneven(name: str, what: str) -> InputError:
+    return InputError(
+        f"filter one_correct_trace: the lists of row {name!r} are of different length: {what}",
+        "Mend the row: every list needs one element per trace; or leave it out before this filter.",
+    )
 
 
 def _need_lists(rows: pl.LazyFrame, flags: tuple[str, ...]) -> None:

@@ -16,7 +16,7 @@ from pipeline.fingerprint import content, placement
 from pipeline.job import Job
 
 NAME = "filter"
-VERSION = 1
+VERSION = 2
 PRODUCES = "dataset"
 
 

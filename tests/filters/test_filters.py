@@ -159,6 +159,35 @@ def test_which_flag_counts_and_whether_traces_must_be_complete_is_declared(run_f
     assert strict["id"].to_list() == ["r0"] and loose["id"].to_list() == ["r0", "r1", "r2"]
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"generations": [["a0", "a1"], ["b0"], ["c0"], ["d0"]]}, "row 'r1' .* 1 traces and flags of 2"),
+        ({"generations": [["a0", "a1"], None, ["c0"], ["d0"]]}, "row 'r1' .* 0 traces and flags of 2"),
+        ({"generations": [["a0", "a1", "a2"], ["b0", "b1"], [], []]}, "row 'r0' .* 3 traces and flags of 2"),
+        (
+            {"is_reasoning_complete": [[True, True], [True], [], []]},
+            "row 'r1' .* 2 in correctness_math_verify, 2 in correctness_llama, 1 in is_reasoning_complete",
+        ),
+    ],
+)
+@pytest.mark.parametrize("after", [(), ({"max_chars": 9},)])
+def test_flags_without_their_traces_are_refused_with_the_row(run_filters, changed, message, after):
+    with pytest.raises(InputError, match=message) as caught:
+        run_filters(traces(**changed), "one_correct_trace", *after)
+    assert "occurred" not in str(caught.value)
+
+
+def test_flags_may_be_absent(run_filters):
+    flags = {
+        "correctness_llama": [[], [False, True], None, []],
+        "correctness_math_verify": [[True, True], None, [], []],
+    }
+    rows, facts = run_filters(traces(**flags), "one_correct_trace")
+    assert rows["id"].to_list() == ["r0", "r1"] and rows["solution"][1] == "b1"
+    assert facts["filters"][0]["dropped"] == {"no correct trace": 2}
+
+
 def test_the_trace_is_drawn_by_the_seed_and_the_id_alone(run_filters):
     size = 60
     frame = rows_of(
