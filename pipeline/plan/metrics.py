@@ -7,12 +7,13 @@ computed from responses); what has none is a problem with its place and the near
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from pipeline import analyses, rewards
+from pipeline.design import Cell
 from pipeline.errors import StudyError, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.lower import Lowered
@@ -43,12 +44,16 @@ class Metrics:
         """(analysis, measure) wherever an analysis is taken of at least one cell."""
         return frozenset((name, unit.measure) for unit in self.lowered.units for name in unit.analyses)
 
+    def needed(self, metric: str) -> frozenset[str]:
+        """The analyses that a metric reads."""
+        given = self.given.get(metric)
+        columns = (metric,) if given is None else (given.column, *given.given)
+        return frozenset(column.partition(".")[0] for column in columns).intersection(self.declared)
+
     def is_measured(self, metric: str, measures: Iterable[str], path: PathTuple) -> bool:
         """Whether what a metric reads is taken on every one of some measures; else a problem that names those."""
-        if "." not in metric:
-            return True
         measures = list(dict.fromkeys(measures))
-        needed = [name for name in self.declared if f"{name}." in metric]
+        needed = self.needed(metric)
         without = [m for m in measures if any((name, m) not in self.analysed for name in needed)]
         if without:
             measured = [name for name in measures if name not in without]
@@ -60,6 +65,33 @@ class Metrics:
                 else "Add the measure to the analysis.",
             )
         return not without
+
+    def check_found(
+        self,
+        metric: str,
+        sets: Sequence[Collection[str]],
+        places: Iterable[tuple[Cell, int | None]],
+        what: str,
+        path: PathTuple,
+    ) -> None:
+        """Note that no place (a cell, a checkpoint) has what a metric reads on all measures of one of the sets."""
+        needed = self.needed(metric)
+        units, at = self.lowered.units, self.lowered.cell_units
+
+        def has(cell: Cell, step: int | None, measure: str) -> bool:
+            indices = at.get((cell, step, measure), ())
+            return any(needed <= set(units[index].analyses) for index in indices)
+
+        if self.is_whole and not any(
+            all(has(*place, m) for m in names) for names in sets for place in places
+        ):
+            names = ", ".join(dict.fromkeys(name for names in sets for name in names))
+            self.problems.add(
+                path,
+                f"{what}: no cell of it has {metric!r} on {names}",
+                "Name measures that its cells have, or widen an `only`.",
+                key=not isinstance(path[-1], int),
+            )
 
     def name(self, metric: Any, path: PathTuple, measures: Iterable[str] = ()) -> str | None:
         """The name of a metric (text, MetricSpec or its mapping); None after noting what is wrong."""
@@ -162,6 +194,8 @@ class Metrics:
             statistic=statistic, column=column, given=dict(spec.given), params=dict(spec.params)
         )
         name = describe_given(given)
+        if self.given.get(name, given) != given:
+            name = describe_given(given, is_short=False)
         self.given[name] = given
         return name
 
@@ -183,11 +217,14 @@ class Metrics:
             self.problems.add(path, f"reward {name!r}: {words}", f"Its parameters, under `params`: {known}.")
 
 
-def describe_given(given: GivenMetric) -> str:
-    """A name for a metric over a part of the responses: mean tokens where reflects, tokens 300–600."""
+def describe_given(given: GivenMetric, *, is_short: bool = True) -> str:
+    """A name for a metric over a part of the responses: mean tokens where reflects, tokens 300–600.
+
+    Two analyses may have a column of one name: the long form says whose it is.
+    """
     conditions = []
     for column, wanted in given.given.items():
-        short = column.rpartition(".")[2].replace("_", " ")
+        short = (column.rpartition(".")[2] if is_short else column).replace("_", " ")
         if isinstance(wanted, bool):
             conditions.append(short if wanted else f"not {short}")
         else:

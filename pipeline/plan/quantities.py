@@ -189,9 +189,8 @@ class Quantities:
 
     def _skipped(self, metric: str, found: Sequence[int]) -> str:
         """The first cell among some units at which an analysis is not taken, though it is on that measure."""
-        if "." not in metric:
-            return ""
-        needed = [(name, measure) for name, measure in self.metrics.analysed if f"{name}." in metric]
+        reads = self.metrics.needed(metric)
+        needed = [(name, measure) for name, measure in self.metrics.analysed if name in reads]
         for unit in (self.lowered.units[index] for index in found):
             if any(measure == unit.measure and name not in unit.analyses for name, measure in needed):
                 cell = " ".join(f"{factor}={level}" for factor, level in unit.cell.items())

@@ -67,14 +67,15 @@ class _Compiler:
         before = len(self.problems)
         measures = self._measures(spec.measure, (*path, MEASURE))
         metrics = spec.y if isinstance(spec.y, tuple) else (spec.y,)
-        y = [self._metric(metric, (*path, "y"), measures) for metric in metrics]
+        asked = measures or (() if spec.panels == MEASURE else tuple(self.study.measures))
+        y = [self._metric(metric, (*path, "y"), asked) for metric in metrics]
         is_factor = spec.x in self.study.factors
         if not is_factor and spec.x != STEP:
             known = (*self.study.factors, STEP, "tokens", "accuracy")
             if spec.x not in known and "." not in spec.x and "@" not in spec.x:
                 self.problems.add((*path, "x"), f"x: {spec.x!r} is unknown", suggest(spec.x, known))
             else:
-                self._metric(spec.x, (*path, "x"), measures)
+                self._metric(spec.x, (*path, "x"), asked)
         self._check_factors(spec, path)
         check_selector(self.study, spec.where, (*path, "where"), self.problems)
         self._check_families(spec, path)
@@ -85,6 +86,11 @@ class _Compiler:
         if any(str(metric).startswith("training.") for metric in y) and spec.x != STEP:
             self.problems.add((*path, "x"), "a training curve is drawn against step", "Write x: step.")
         self._check_points(spec, path)
+        for metric in (m for m in y if not _is_training(m)):
+            sets = (
+                [(name,) for name in measures or self.study.measures] if spec.panels == MEASURE else [asked]
+            )
+            self.metrics.check_found(metric, sets, self._places_of(spec.where), f"figure {name!r}", path)
         return FigureRequest(
             name=name,
             title=spec.title or name.replace("_", " "),
@@ -230,13 +236,24 @@ class _Compiler:
     def table(self, name: str, spec: TableSpec) -> TableRequest | None:
         path = ("tables", name, "columns")
         columns = [self._column(text, (*path, i)) for i, text in enumerate(spec.columns)]
-        return compile_table(name, spec, columns, self.study, self.problems, self.cells, self.steps)
+        table = compile_table(name, spec, columns, self.study, self.problems, self.cells, self.steps)
+        if table is not None:
+            places = [place for where, _ in table.cells for place in self._places_of(where)]
+            for i, (measure, metric) in enumerate(table.columns):
+                names = measure.split(JOINED) if measure else tuple(self.study.measures)
+                self.metrics.check_found(metric, [names], places, f"table {name!r}", (*path, i))
+        return table
+
+    def _places_of(self, where: Mapping[str, Any]) -> list[tuple[Cell, int | None]]:
+        """The cells that a selector allows, with every checkpoint that is measured."""
+        cells = set(self.cells.match(where))
+        return [place for place in self.steps if place[0] in cells]
 
     def _column(self, text: str, path: PathTuple) -> tuple[str, str] | None:
         """`MEASURE METRIC`, `A+B METRIC` or a METRIC alone → (measures joined or "", metric)."""
         names, _, metric = text.strip().rpartition(" ")
         measures = self._measures(tuple(part.strip() for part in names.split("+") if part.strip()), path)
-        found = self._metric(metric, path, measures)
+        found = self._metric(metric, path, measures or tuple(self.study.measures))
         return None if found is None else (JOINED.join(measures), found)
 
     def published(self, index: int, spec: PublishedSpec) -> Iterable[Published]:
@@ -244,7 +261,7 @@ class _Compiler:
         label = spec.label or ""
         if spec.value is not None:
             measures = self._measures(spec.measure, (*path, MEASURE))
-            metric = self._metric(spec.metric, (*path, "metric"), measures)
+            metric = self._metric(spec.metric, (*path, "metric"), measures or tuple(self.study.measures))
             if metric is not None and self._is_cell(spec.cell, (*path, "cell")):
                 yield self._number(spec, spec.cell, label, (JOINED.join(measures), metric), spec.value)
             return

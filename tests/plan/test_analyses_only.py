@@ -106,3 +106,75 @@ def test_what_is_analysed_on_other_measures_alone_is_shown_nowhere_empty(shown: 
     assert (
         "Name the measure: heldout." if "[heldout" in shown else "Add the measure to the analysis."
     ) in message
+
+
+METRIC = "reflection_keywords.reflects"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "figures:\n  shown: {x: sft, lines: [model, rl], y: METRIC}\nclaims:\n",
+        "figures:\n  shown: {x: METRIC}\nclaims:\n",
+        "tables:\n  shown: {rows: [model, sft, rl], columns: [METRIC]}\nclaims:\n",
+        "published:\n  - {cell: {sft: none, rl: none}, metric: METRIC, value: 1, source: x}\nclaims:\n",
+    ],
+)
+def test_a_mean_over_all_measures_needs_the_analysis_on_all(shown: str, tmp_path: Path) -> None:
+    text = BASIC.replace("  heldout:\nanal", "  heldout:\n  second: {data: heldout}\nanal")
+    text = text.replace("[reflection_keywords]", "[{reflection_keywords: {measures: heldout}}]")
+    message = errors_of(text.replace("claims:\n", shown.replace("METRIC", METRIC)), tmp_path)
+    assert f"metric {METRIC!r} is not measured on second\n    Name the measure: heldout." in message
+
+
+def test_panels_of_measures_show_those_that_are_analysed(tmp_path: Path) -> None:
+    text = BASIC.replace("  heldout:\nanal", "  heldout:\n  second: {data: heldout}\nanal")
+    text = text.replace("[reflection_keywords]", "[{reflection_keywords: {measures: heldout}}]")
+    shown = f"figures:\n  shown: {{x: sft, lines: [model, rl], panels: measure, y: {METRIC}}}\nclaims:\n"
+    compile_text(text.replace("claims:\n", shown), tmp_path)
+
+
+FIGURE = "figures:\n  shown: {x: sft, where: {rl: acc}, y: METRIC}\n"
+TABLE = "tables:\n  shown: {rows: [sft], where: {rl: acc}, columns: [METRIC]}\n"
+PARTLY = "{mean: tokens, given: {reflection_keywords.reflects: true}}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "metric"),
+    [(FIGURE, METRIC), (FIGURE, PARTLY), (FIGURE, "accuracy"), (TABLE, METRIC), (TABLE, "accuracy")],
+)
+def test_what_no_shown_cell_has_is_refused(shown: str, metric: str, tmp_path: Path) -> None:
+    text = with_only("[{rl: none}]").partition("claims:\n")[0]
+    if metric == "accuracy":
+        text = text.replace(
+            "  heldout:\nanal", "  heldout:\n  second: {data: heldout, only: [{rl: none}]}\nanal"
+        )
+    shown = shown.replace("METRIC", metric)
+    message = errors_of(text + shown, tmp_path)
+    assert "'shown': no cell of it has" in message and "widen an `only`." in message
+    compile_text(text + shown.replace("acc}", "none}"), tmp_path)
+
+
+def test_a_claim_about_a_part_of_responses_is_refused_where_its_condition_is_not_read(tmp_path: Path) -> None:
+    claim = f"claims:\n  repaired: {{metric: {PARTLY}, of: {{rl: acc}}, at_most: 9}}\n"
+    text = with_only("[{rl: none}]", ("claims:\n", claim))
+    assert "metric 'mean tokens where reflects' is not measured at model=tiny" in errors_of(text, tmp_path)
+
+
+def test_conditions_of_one_name_from_two_analyses_are_two_metrics(tmp_path: Path) -> None:
+    both = (
+        "{metric: {mean: tokens, given: {reflection_keywords.reflects: true}}}",
+        ("{metric: {mean: tokens, given: {reflection.reflects: true}}}"),
+    )
+    text = BASIC.replace(
+        "analyses: [reflection_keywords]",
+        "judges: {gpt: {judge: reflection, engine: openai, model: m, url: https://h/v1}}\n"
+        "analyses: [reflection_keywords, {reflection: {judge: gpt}}]",
+    ).replace(
+        "claims:\n", f"claims:\n  two: {{of: {both[0]}, minus: {both[1]}, where: {{rl: none}}, at_most: 9}}\n"
+    )
+    given = compile_text(text, tmp_path).studies[0].request().metrics
+    assert [set(metric.given) for metric in given.values()] == [
+        {"reflection_keywords.reflects"},
+        {"reflection.reflects"},
+    ]
