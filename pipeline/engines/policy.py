@@ -80,7 +80,20 @@ def load_policy(
     tokenizer = load_tokenizer(folder, chat_template=chat_template)
     model, loaded = load_weights("AutoModelForCausalLM", folder, precision, attn_implementation=attention)
     _check_weights(folder, model, tokenizer, loaded)
+    model.generation_config = _only_tokens(model.generation_config)
     return model.to(device).eval(), tokenizer
+
+
+def _only_tokens(defaults: Any) -> Any:
+    """Generation defaults without those of sampling.
+
+    They never apply here, and transformers saves no model whose defaults it finds at odds (a top_p without do_sample,
+    as published models have it): a training would end at its first checkpoint.
+    """
+    from transformers import GenerationConfig
+
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return GenerationConfig(**{name: getattr(defaults, name) for name in names})
 
 
 def load_weights(kind: str, folder: Path, precision: str, **options: Any) -> tuple[Any, dict[str, Any]]:
@@ -169,8 +182,11 @@ def _indexed_files(index: Path) -> list[str]:
         ) from problem
 
 
-def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Save weights (safetensors) and tokenizer; `folder` appears, or is replaced, only when complete."""
+def save_policy(model: Any, tokenizer: Any, folder: Path, *, start: Path | None = None) -> None:
+    """Save weights (safetensors) and tokenizer; `folder` appears, or is replaced, only when complete.
+
+    The generation defaults are those of policy `start`, where it is given and has some.
+    """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = folder.with_name(f".{folder.name}-{os.getpid()}")
@@ -178,6 +194,8 @@ def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
     model.save_pretrained(scratch, safe_serialization=True)
     tokenizer.save_pretrained(scratch)
+    if start and (start / "generation_config.json").is_file():
+        shutil.copyfile(start / "generation_config.json", scratch / "generation_config.json")
     publish_folder(scratch, folder)
 
 

@@ -77,7 +77,7 @@ def train(
     trainer = build_trainer(
         job, config, split, load_model, tokenizer, problems, rollouts, longest_prompt=longest
     )
-    publisher = Publisher(trainer, tokenizer, config, job.folder, steps=save_steps, last=last)
+    publisher = Publisher(trainer, tokenizer, config, job.folder, start=policy, steps=save_steps, last=last)
     trainer.add_callback(publisher)
     trainer.add_callback(log)
     seconds = _run(trainer, log, checkpoint)

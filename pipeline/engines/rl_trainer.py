@@ -242,11 +242,12 @@ class Publisher(TrainerCallback):
         config: RlConfig,
         folder: Path,
         *,
+        start: Path,
         steps: tuple[int, ...],
         last: int,
     ) -> None:
         self.trainer, self.tokenizer, self.config, self.folder = trainer, tokenizer, config, folder
-        self.steps, self.last = frozenset(steps), last
+        self.start, self.steps, self.last = start, frozenset(steps), last
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         if state.global_step in self.steps:
@@ -259,4 +260,4 @@ class Publisher(TrainerCallback):
 
     def publish(self, target: Path) -> None:
         """Save the current weights in the training precision, adapters merged, without touching the trained model."""
-        save_trained(self.trainer, self.tokenizer, target, self.config)
+        save_trained(self.trainer, self.tokenizer, target, self.config, start=self.start)

@@ -81,7 +81,7 @@ def train(job: Job, config: SftConfig, *, policy: Path, rows: Path) -> dict[str,
     )
     if trainer.is_world_process_zero():
         write_log(job.work, job.folder / "log.parquet")
-    save_trained(trainer, tokenizer, job.folder / "model", config)
+    save_trained(trainer, tokenizer, job.folder / "model", config, start=policy)
     return facts
 
 

@@ -152,6 +152,20 @@ def test_adapters_are_merged_into_plain_weights(policy, rows, tmp_path):
     load_policy(job.folder / "model")
 
 
+@pytest.mark.parametrize("changes", [{}, {"gradient_checkpointing": True}, {"lora": Lora(rank=4)}])
+def test_what_the_model_says_of_itself_is_kept(policy, rows, tmp_path, changes):
+    start = shutil.copytree(policy, tmp_path / "start")
+    said = {"config.json": {"eos_token_id": 20, "bos_token_id": 3, "use_cache": True},
+            "generation_config.json": {"eos_token_id": [20, 21], "pad_token_id": 7, "do_sample": False, "top_p": 0.8}}  # fmt: skip
+    for name, words in said.items():
+        (start / name).write_text(json.dumps(json.loads((start / name).read_text()) | words))
+    config = make_config(epochs=1, save_every_minutes=1e-9, **changes)
+    train(make_job(tmp_path), config, policy=start, rows=rows)
+    for name in said:
+        before, after = (json.loads((folder / name).read_text()) for folder in (start, tmp_path / "model"))
+        assert after == before
+
+
 KILLED_RUN = """
 import sys, json
 from pathlib import Path
