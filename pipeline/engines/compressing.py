@@ -15,7 +15,7 @@ import polars as pl
 from pipeline.datasets import seeded_key
 from pipeline.engines.row_parquet import write_rows
 from pipeline.engines.rows import Dropped, count_rows
-from pipeline.engines.shards import write_frame
+from pipeline.engines.shards import is_whole, write_frame
 from pipeline.errors import InputError, StageError
 from pipeline.job import Job
 from pipeline.stages.compress import CompressConfig
@@ -35,7 +35,7 @@ def compress(job: Job, config: CompressConfig) -> dict[str, Any]:
     parts = []
     for start in range(0, total, PART_ROWS):
         part = job.work / f"part-{start:09d}.parquet"
-        if not part.exists():
+        if not is_whole(part):
             write_frame(part, shortener.shorten(rows.slice(start, PART_ROWS).collect()))
         job.progress(min(start + PART_ROWS, total), total, "rows")
         parts.append(pl.scan_parquet(part))

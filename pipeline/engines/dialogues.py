@@ -26,7 +26,7 @@ from pipeline.engines.sampling import (
     row_seed,
     sample_missing,
 )
-from pipeline.engines.shards import Shards, measure, write_frame
+from pipeline.engines.shards import Shards, measure, read_made, write_frame
 from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.stages.dialogue import DialogueConfig
@@ -61,7 +61,7 @@ def hold_dialogues(job: Job) -> dict[str, Any]:
         path = job.work / f"turn-{turn}.parquet"
         if not path.exists():
             _make_turn(job, turn, dialogues, loader)
-        found, note = pl.read_parquet(path), pl.read_parquet_metadata(path)
+        found, note = read_made(path)
         answers.append(found)
         notes.append(note)
         named = found.rename(

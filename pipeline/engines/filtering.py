@@ -18,6 +18,7 @@ from pipeline import filters
 from pipeline.engines.policy import quiet_libraries
 from pipeline.engines.row_view import RowView
 from pipeline.engines.rows import Dropped, count_rows
+from pipeline.engines.shards import is_whole
 from pipeline.errors import InputError, StageError
 from pipeline.filters import FilterContext
 from pipeline.filters._pool import Workers
@@ -106,7 +107,7 @@ def _judge_once(
     """The filter's verdicts, from the working folder where an earlier attempt left them."""
     done = [[step.name, step.params] for step in config.filters[: number + 1]]
     path: Path = job.work / f"verdicts-{number}-{digest(canonical_json([done, config.seed]))}.parquet"
-    if path.exists():
+    if is_whole(path):
         return pl.read_parquet(path)
     try:
         verdicts = module.judge(view.scan(), params, context)

@@ -198,11 +198,11 @@ def _read_ready(job: Job) -> dict[str, Any] | None:
     path = next((path for path in places if path.exists()), None)
     if path is None or not note.exists():
         return None
-    left = json.loads(note.read_text())
     wanted = _wanted_rows(job).select("problem_id", "sample_index", "seed")
     try:
+        left = json.loads(note.read_text())
         found = pl.read_parquet(path, columns=["problem_id", "sample_index", "seed"])
-    except (pl.exceptions.PolarsError, OSError):
+    except (pl.exceptions.PolarsError, OSError, ValueError):
         return None
     return left if left["key"] == job.key and found.equals(wanted) else None
 

@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.benchmarks import text_answers
+from pipeline.engines.shards import is_whole
 from pipeline.errors import InputError
 from pipeline.grading import Grader, Rule, Verdict, find_box
 from pipeline.job import Job
@@ -76,7 +77,7 @@ def grade_in_parts(
     parts = []
     for start in range(0, total, PART_ROWS):
         part = job.work / f"{name}-{start:09d}.parquet"
-        if not part.exists():
+        if not is_whole(part):
             batch = rows.slice(start, PART_ROWS).collect()
             write_parquet(_grade_batch(batch, grader, config, source), part)
         job.progress(min(start + PART_ROWS, total), total, "responses")

@@ -1,9 +1,14 @@
-"""Shards of sampled responses: what a killed sampling job resumes from, and what it measured."""
+"""Shards of sampled responses: what a killed sampling job resumes from, and what it measured.
+
+A working file that cannot be read (a full disk, a machine that lost power) is named and made again, never
+counted as done; where later files were made from it, the job stops and says what to move away.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +27,7 @@ class Shards:
         import polars as pl
 
         self.work, self.rows = work, rows
-        self.paths = sorted(work.glob("shard-*.parquet"))
+        self.paths = [path for path in sorted(work.glob("shard-*.parquet")) if is_whole(path)]
         self.notes = [pl.read_parquet_metadata(path) for path in self.paths]
         self.done = {
             row for path in self.paths for row in pl.read_parquet(path, columns=["position"])["position"]
@@ -64,11 +69,41 @@ class Shards:
             schema_overrides={"position": self.rows.schema["position"], "n_tokens": pl.Int64},
         )
         note = {"seconds": repr(seconds), "versions": json.dumps(sampler.versions())}
-        path = self.work / f"shard-{len(self.paths):05d}.parquet"
+        number = int(self.paths[-1].stem.removeprefix("shard-")) + 1 if self.paths else 0
+        path = self.work / f"shard-{number:05d}.parquet"
         write_frame(path, found.join(self.rows, on="position", how="left"), note)
         self.paths.append(path)
         self.notes.append(note)
         self.done.update(found["position"])
+
+
+def is_whole(path: Path) -> bool:
+    """Whether an earlier attempt left this working file; a damaged one is named and removed."""
+    import polars as pl
+
+    if not path.exists():
+        return False
+    try:
+        pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as problem:
+        reason = str(problem).splitlines()[0]
+        print(f"{path}: damaged, what it held is made again: {reason}", file=sys.stderr)
+        path.unlink()
+        return False
+    return True
+
+
+def read_made(path: Path) -> tuple[polars.DataFrame, dict[str, str]]:
+    """A working file from which later ones were made, and its notes; StageError where it is damaged."""
+    import polars as pl
+
+    try:
+        return pl.read_parquet(path), pl.read_parquet_metadata(path)
+    except (OSError, pl.exceptions.PolarsError) as problem:
+        raise StageError(
+            f"{path}: damaged: {str(problem).splitlines()[0]}",
+            f"Move {path.parent} away and run again; what it holds is made again.",
+        ) from problem
 
 
 def measure(frame: polars.DataFrame, seconds: float, versions: dict[str, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import polars as pl
 from pipeline.engines import sampling, scoring
 from pipeline.engines.rows import Dropped, count_rows, first_by_key
 from pipeline.engines.sampling import Loader, row_seed
-from pipeline.engines.shards import Shards, measure, write_frame
+from pipeline.engines.shards import Shards, measure, read_made, write_frame
 from pipeline.errors import InputError
 from pipeline.grading import Grader
 from pipeline.job import Job
@@ -100,8 +100,8 @@ def _make_rounds(
         if not path.exists():
             rows = _number_samples(asked, first_sample, job.seed)
             _make_round(job, number, rows, loader, grader, source)
-        frame = pl.read_parquet(path)
-        rounds.append((frame, pl.read_parquet_metadata(path)))
+        frame, note = read_made(path)
+        rounds.append((frame, note))
         solved = frame.filter("correct").select("problem_id").unique()
         left = left.join(solved, on="problem_id", how="anti", maintain_order="left")
         first_sample += int(planned["draws"].max())
@@ -126,6 +126,8 @@ def _make_round(
     folder.mkdir(exist_ok=True)
     shards = Shards(folder, rows)
     if len(shards.done) < rows.height:
+        for graded in folder.glob("graded-*.parquet"):  # of draws that are now made again
+            graded.unlink()
         sampling.sample_missing(job, loader.sampler(), rows, shards)
     frame = shards.collect().select(sampling.COLUMNS)
     graded = scoring.grade_in_parts(

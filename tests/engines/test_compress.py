@@ -215,6 +215,7 @@ def test_a_killed_job_goes_on_after_its_last_part(artifact, tmp_path, monkeypatc
     whole, _ = run(job)
     (job.folder / "rows.parquet").unlink()
     (job.work / "part-000000008.parquet").unlink()
+    (job.work / "part-000000016.parquet").write_bytes(b"PAR1 torn")
     kept = (job.work / "part-000000000.parquet").stat().st_mtime_ns
     assert run(job)[0].equals(whole)
     assert (job.work / "part-000000000.parquet").stat().st_mtime_ns == kept

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pipeline.engines import dialogues, sampling
 from pipeline.engines.dialogues import SCHEMA, TURNS, chat_before, turn_seed
 from pipeline.engines.policy import encode_prompt
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StageError
 from pipeline.job import Job
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.stages.sample import SampleConfig
@@ -142,6 +142,9 @@ def test_an_interrupted_job_keeps_its_finished_turns_and_shards(finished, guesse
     again = replace(job, inputs={**job.inputs, "policy": (Path("nowhere"),)})
     dialogues.hold_dialogues(again)
     assert pl.read_parquet(job.folder / "dialogues.parquet").equals(whole), "and needs no model for that"
+    (job.work / "turn-first.parquet").write_bytes(b"")
+    with pytest.raises(StageError, match=r"turn-first\.parquet: damaged"):
+        dialogues.hold_dialogues(job)
 
 
 def test_an_empty_request_is_refused_and_the_wording_is_content():

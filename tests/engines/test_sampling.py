@@ -14,7 +14,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.engines import sampling
 from pipeline.engines.sampling import COLUMNS, Request, row_seed, sample_family
+from pipeline.engines.shards import Shards
 from pipeline.errors import InputError
 from pipeline.job import Job
 from pipeline.record import writer_lock
@@ -185,6 +187,28 @@ def test_a_killed_job_resumes_after_its_last_shard(tmp_path, policy):
     assert not (job.folder / "completions.parquet").exists()
     saved = {path: path.stat().st_mtime_ns for path in job.work.glob("shard-*")}
     assert 3 <= len(saved) < 8
+    sample_family(job)
+    ours, theirs = (pl.read_parquet(j.folder / "completions.parquet") for j in (job, whole))
+    assert ours.equals(theirs)
+
+
+@pytest.mark.parametrize("left", [b"", b"PAR1 and half of it"], ids=["empty", "torn"])
+def test_a_damaged_shard_is_named_and_drawn_again_and_no_other_is_lost(
+    tmp_path, policy, sampler, capsys, left
+):
+    config = CONFIG.model_copy(update={"shard_rows": 8, "top_p": 1.0})
+    job, whole = (make_job(tmp_path / name, policy, config=config) for name in ("damaged", "whole"))
+    sample_family(whole)
+    rows = sampling._wanted_rows(job)
+    sampling.sample_missing(job, sampler, rows[:24], Shards(job.work, rows[:24]))
+    damaged, last = job.work / "shard-00001.parquet", job.work / "shard-00002.parquet"
+    damaged.write_bytes(left)
+    kept = last.read_bytes()
+    shards = Shards(job.work, rows)
+    assert len(shards.done) == 16 and "shard-00001.parquet" in capsys.readouterr().err
+    shards.save(list(sampler.sample([Request(40, (5, 6), 1, 4)], config)), sampler, 1.0)
+    assert last.read_bytes() == kept and (job.work / "shard-00003.parquet").exists()
+    (job.work / "shard-00003.parquet").unlink()
     sample_family(job)
     ours, theirs = (pl.read_parquet(j.folder / "completions.parquet") for j in (job, whole))
     assert ours.equals(theirs)

@@ -94,6 +94,9 @@ def test_a_killed_job_resumes_after_its_last_part_and_gives_the_same_rows(tmp_pa
     scoring.score(job)
     assert pl.read_parquet(job.folder / "scores.parquet").equals(whole)
     assert (job.work / "part-000000000.parquet").stat().st_mtime_ns == kept
+    (job.work / "part-000000002.parquet").write_bytes(b"PAR1 torn")
+    scoring.score(job)
+    assert pl.read_parquet(job.folder / "scores.parquet").equals(whole)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.engines import sampling, solving
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StageError
 from pipeline.job import Job
 from pipeline.stages.sample import SampleConfig
 from pipeline.stages.score import ScoreConfig
@@ -179,6 +179,24 @@ def test_a_killed_job_resumes_after_its_last_shard(finished, guesser, tmp_path):
     again = replace(job, inputs={**job.inputs, "policy": (Path("nowhere"),)})
     solving.solve(again)
     assert pl.read_parquet(job.folder / "completions.parquet").equals(theirs), "and needs no model for that"
+
+
+def test_a_damaged_round_stops_the_job_and_a_shard_drawn_again_is_graded_again(
+    guesser, tmp_path, monkeypatch
+):
+    job = make_job(tmp_path, guesser, rounds=(1, 4), shard_rows=4)
+    monkeypatch.setattr(solving.Shards, "drop", lambda self: None)
+    solving.solve(job)
+    (job.work / "round-1.parquet").write_bytes(b"PAR1 torn")
+    with pytest.raises(StageError, match=r"round-1\.parquet: damaged.*\n.*Move .*work away"):
+        solving.solve(job)
+    (job.work / "round-1.parquet").unlink()
+    (job.work / "round-1" / "shard-00001.parquet").write_bytes(b"")
+    graded = next((job.work / "round-1").glob("graded-*.parquet"))
+    stale = pl.read_parquet(graded).with_columns(correct=~pl.col("correct"))
+    stale.write_parquet(graded)
+    solving.solve(job)
+    assert pl.read_parquet(graded)["correct"].equals(~stale["correct"])
 
 
 def test_rounds_must_grow_and_the_protocol_is_that_of_sample():
