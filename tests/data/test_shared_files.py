@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import benchmarks
 from pipeline.stages.source import from_catalogue
+from tests.conftest import ROOT
 
 COUNTS = {
     "aime24": 30, "amc23": 40, "math500": 500, "gsm8k": 1_319, "minerva_math": 272, "olympiadbench": 675,
@@ -84,6 +85,22 @@ def test_training_file_maps(name, file, rows_in, dropped, shared_data, run_stage
     assert (facts["rows_in"], len(rows)) == (rows_in, rows_in - dropped)
     assert facts["dropped"].get("no gold answer", 0) == dropped
     assert rows["answer"].null_count() == 0
+
+
+@pytest.mark.parametrize("study", ["open_rs", "dual_phase"])
+def test_no_gold_of_deepscaler_stops_a_study_that_draws_answers_to_it(study, shared_data, run_stage):
+    from pipeline.engines.scoring import refuse_unusable_gold
+    from pipeline.grading import Grader
+    from pipeline.spec import read_study
+
+    rows, _ = run_stage(
+        "source",
+        from_catalogue("dataset", "deepscaler", local=str(shared_data / "train" / "deepscaler_math.json")),
+    )
+    spec = read_study(ROOT / "specs" / f"{study}.yaml")[0].spec
+    problems = rows.select(problem_id="id", answer="answer")
+    with Grader(processes=2) as grader:
+        refuse_unusable_gold(problems, grader, spec.score, shared_data)
 
 
 def test_gaokao_rows_with_a_blank_gold_do_not_show_their_answer(shared_data, run_stage):
