@@ -142,4 +142,4 @@ def read_site(config: Mapping[str, Any], *, default: Path = DEFAULT) -> Site:
     try:
         return Site.model_validate(values)
     except ValidationError as error:
-        raise SpecErrors(problems_of(error, Site, locate, where_known="site.")) from None
+        raise SpecErrors(problems_of(error, Site, locate, values, where_known="site.")) from None

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline import analyses as catalogue
 from pipeline import stages
 from pipeline.design import Cell, check_selector, is_selected
-from pipeline.errors import suggest
+from pipeline.errors import shown, suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
 from pipeline.plan.graph import Graph
@@ -81,9 +81,17 @@ def read_analyses(study: Study, judges: Judges, problems: Problems) -> list[Anal
     named: set[str] = set()
     for index, raw in enumerate(study.spec.analyses):
         is_bare = isinstance(raw, str)
-        name = raw if is_bare else next(iter(raw), "")
-        params = {} if is_bare else (next(iter(raw.values()), None) or {})
+        if not is_bare and len(raw) != 1:
+            what = "an analysis is one name with its parameters"
+            problems.add(("analyses", index), what, "Write one list item per analysis.")
+            continue
+        name, params = (raw, None) if is_bare else next(iter(raw.items()))
         path: PathTuple = ("analyses", index) if is_bare else ("analyses", index, name)
+        params = {} if params is None else params
+        if not isinstance(params, Mapping):
+            what = f"the parameters of analysis {name!r} are {shown(params)}"
+            problems.add(path, what, f"Write a mapping: {{{name}: {{key: value}}}}.")
+            continue
         if name in named:
             problems.add(path, f"analysis {name!r} is named twice", "Keep one of the two.", key=not is_bare)
             continue
@@ -121,10 +129,13 @@ def _read_measures(wanted: Any, path: PathTuple, study: Study, problems: Problem
     if wanted is None:
         return None
     names = wanted if isinstance(wanted, tuple) else (wanted,)
+    if not names:
+        problems.add(path, "measures is empty", "Name at least one, or leave it out for all.")
     for i, name in enumerate(names):
-        if name not in study.measures and not problems.is_broken("measure", name):
+        is_known = isinstance(name, str) and name in study.measures
+        if not is_known and not problems.is_broken("measure", name):
             place = (*path, i) if isinstance(wanted, tuple) else path
-            problems.add(place, f"measure {name!r} is unknown", suggest(str(name), study.measures))
+            problems.add(place, f"measure {shown(name)} is unknown", suggest(name, study.measures))
     return tuple(names)
 
 
@@ -133,7 +144,7 @@ def _read_only(raw: Any, path: PathTuple, study: Study, problems: Problems) -> t
     if raw is None:
         return ()
     if not isinstance(raw, tuple) or not raw or not all(isinstance(item, Mapping) for item in raw):
-        problems.add(path, f"only is {raw!r}", "Write a list of selectors, [{rl: none}, …].")
+        problems.add(path, f"only is {shown(raw)}", "Write a list of selectors, [{rl: none}, …].")
         return ()
     known = [check_selector(study, one, (*path, i), problems, steps=True) for i, one in enumerate(raw)]
     return raw if all(known) else ()

@@ -101,23 +101,28 @@ class _Compiler:
                 )
 
     def _check_along(self, along: Any, path: PathTuple) -> None:
+        if not isinstance(along, str) and len(along) != 1:
+            self.problems.add(path, f"along names {len(along)} factors", "Write {FACTOR: [levels in order]}.")
+            return
         factor, levels = self.quantities.ordered_levels(along)
+        before = len(self.problems)
         if factor == STEP and isinstance(along, str):
             self.problems.add(
                 path, "the steps of a trend are not listed", "Write along: {step: [50, 100, 150]}."
             )
-        elif factor == STEP:
-            return
-        elif factor not in self.study.factors:
-            self.problems.add(
-                path, f"factor {factor!r} is unknown", suggest(factor, [*self.study.factors, STEP])
-            )
-        else:
+        elif factor != STEP and factor not in self.study.factors:
+            if not self.problems.is_broken("factors", factor):
+                known = [*self.study.factors, STEP]
+                self.problems.add(path, f"factor {factor!r} is unknown", suggest(factor, known))
+        elif levels or isinstance(along, str):
             self.quantities.check({factor: tuple(levels)}, path)
-            if len(levels) < 2:
-                self.problems.add(
-                    path, f"factor {factor!r} has one level: there is no order", "List two or more."
-                )
+        if len(self.problems) > before:
+            return
+        if len(levels) < 2:
+            what = f"{factor!r} has fewer than two levels here: there is no order"
+            self.problems.add(path, what, "List two or more.")
+        elif len(set(levels)) < len(levels):
+            self.problems.add(path, f"a level of {factor!r} is listed twice", "Name each once, in order.")
 
     def _each(self, claim: ClaimSpec) -> list[dict[str, str]]:
         """One fixing per combination of levels of `for_each` that the other selectors allow."""

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline import judges as catalogue
-from pipeline.errors import Problem, suggest
+from pipeline.errors import Problem, shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.recipes import validate_entry
 from pipeline.spec.levels import Problems
@@ -58,7 +58,7 @@ class Judges:
         if not isinstance(name, str) or name not in declared:
             if not self.problems.is_broken("judges", name):
                 remedy = suggest(name, declared) if declared else "Declare it: judges: {NAME: {judge: …, …}}."
-                self.problems.add(path, f"judge {name!r} is not declared in `judges`", remedy)
+                self.problems.add(path, f"judge {shown(name)} is not declared in `judges`", remedy)
             return None
         judge = self._resolve(name)
         if judge is not None and kind is not None and judge.config.judge != kind:
@@ -89,7 +89,7 @@ class Judges:
             locate = place_in(self.problems.document, root)
             label = f"judge {name!r}."
             self.problems.extend(
-                problems_of(error, JudgeConfig, locate, where_known=label, also_known=("policy",))
+                problems_of(error, JudgeConfig, locate, words, where_known=label, also_known=("policy",))
             )
             return None
         if config.engine == "openai":

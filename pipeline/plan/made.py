@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.errors import suggest
+from pipeline.errors import shown, suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
 from pipeline.plan.judges import Judges
@@ -52,7 +52,8 @@ def referenced(entry: DataSpec) -> tuple[list[str], list[str]]:
         _name, given = (raw, None) if isinstance(raw, str) else next(iter(raw.items()), ("", None))
         if isinstance(given, Mapping):
             policies.append(given.get("policy"))
-            data += [other for other in given.get("against", ()) if isinstance(other, str)]
+            against = given.get("against")
+            data += against if isinstance(against, tuple) else ()
     known = lambda names: [name for name in names if isinstance(name, str)]
     return known(data), known(policies)
 
@@ -138,11 +139,10 @@ class MadeLowering:
             path = words.settings.path
             self.problems.add(path, f"{'.'.join(path)} lacks {word!r}", "Name a data entry.", key=True)
             return None
-        if wanted not in self.study.spec.data:
+        if not isinstance(wanted, str) or wanted not in self.study.spec.data:
             if not self.problems.is_broken("data", wanted):
-                self.problems.add(
-                    place, f"data {wanted!r} is unknown", suggest(str(wanted), self.study.spec.data)
-                )
+                what = f"data {shown(wanted)} is unknown"
+                self.problems.add(place, what, suggest(wanted, self.study.spec.data))
             return None
         return self.entry(wanted, at)
 
@@ -153,7 +153,7 @@ class MadeLowering:
             return None
         known = [name for name, spec in self.study.spec.data.items() if spec.made_by == "rejection"]
         if wanted not in known:
-            what = f"match_budget_of {wanted!r} is no data entry made by rejection"
+            what = f"match_budget_of {shown(wanted)} is no data entry made by rejection"
             self.problems.add(place, what, suggest(str(wanted), known) if known else "")
             return False
         if self.entry(wanted, at) is None:
@@ -165,7 +165,7 @@ class MadeLowering:
     ) -> Rows | None:
         """The rows that a filter with a model keeps; None after noting what is wrong."""
         if not isinstance(raw, Mapping):
-            self.problems.add(path, f"filter {kind!r} is {raw!r}", "Write its parameters as a mapping.")
+            self.problems.add(path, f"filter {kind!r} is {shown(raw)}", "Write its parameters as a mapping.")
             return None
         settings = inherit(raw, path, self.study.spec.recipes, self.problems)
         label, seed = f"data {name!r}: {kind}", self.study.spec.data[name].seed

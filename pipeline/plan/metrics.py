@@ -116,7 +116,8 @@ class Metrics:
         try:
             return MetricSpec.model_validate(dict(raw))
         except ValidationError as error:
-            self.problems.extend(problems_of(error, MetricSpec, place_in(self.problems.document, path)))
+            locate = place_in(self.problems.document, path)
+            self.problems.extend(problems_of(error, MetricSpec, locate, raw))
             return None
 
     def _analysis_columns(self) -> list[str]:
@@ -138,7 +139,7 @@ class Metrics:
         return False
 
     def _has_samples(self, metric: str, k: str, measures: Iterable[str], path: PathTuple) -> bool:
-        if not k.isdigit() or int(k) < 1:
+        if not (k.isascii() and k.isdigit()) or int(k) < 1:
             self.problems.add(
                 path, f"metric {metric!r} is unknown", "Write pass@8 or maj@8, with a number of samples."
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline import stages
-from pipeline.errors import Problem, suggest
+from pipeline.errors import Problem, shown, suggest
 from pipeline.plan.digests import folder_digest
 from pipeline.plan.recipes import Recipe
 from pipeline.spec.levels import Problems, Settings, validate_settings
@@ -37,7 +37,7 @@ def read_model(
         if not isinstance(value, str):
             problems.append(
                 Problem(
-                    f"model {name!r}: path {value!r} is no text",
+                    f"model {name!r}: path {shown(value)} is no text",
                     "Write the path of a model folder.",
                     locate(("path",), False),
                 )
@@ -62,7 +62,7 @@ def _tiny(
     if not isinstance(raw, Mapping):
         problems.append(
             Problem(
-                f"model {name!r}: tiny is {raw!r}",
+                f"model {name!r}: tiny is {shown(raw)}",
                 "Write a mapping: tiny: {hidden_size: …, phases: […]}.",
                 locate(("tiny",), False),
             )
@@ -73,19 +73,25 @@ def _tiny(
     raw_phases = raw.get("phases", ())
     for i, phase in enumerate(raw_phases if isinstance(raw_phases, tuple) else ()):
         if not isinstance(phase, Mapping):
+            phases.append(phase)  # the model notes it
             continue
         wanted = phase.get("data", ())
         names = (wanted,) if isinstance(wanted, str) else wanted if isinstance(wanted, tuple) else ()
         indices = []
-        for data in names:
-            if data not in study.spec.data and not problems.is_broken("data", data):
-                where = locate(("tiny", "phases", i, "data"), False)
-                what = f"model {name!r}: data {data!r} is unknown"
-                problems.append(Problem(what, suggest(data, study.spec.data), where))
-            if (data, None) not in order:
-                order.append((data, None))
-            indices.append(order.index((data, None)))
-        phases.append({**phase, "data": tuple(indices)} if "data" in phase else dict(phase))
+        for k, data in enumerate(names):
+            is_known = isinstance(data, str) and data in study.spec.data
+            if not is_known and not problems.is_broken("data", data):
+                place = ("tiny", "phases", i, "data", *((k,) if isinstance(wanted, tuple) else ()))
+                what = f"model {name!r}: data {shown(data)} is unknown"
+                problems.append(Problem(what, suggest(data, study.spec.data), locate(place, False)))
+            if (str(data), None) not in order:
+                order.append((str(data), None))
+            indices.append(order.index((str(data), None)))
+        phases.append(
+            {**phase, "data": tuple(indices)}
+            if isinstance(wanted, (str, tuple)) and "data" in phase
+            else phase
+        )
     plain = {**raw, **({"phases": tuple(phases)} if isinstance(raw_phases, tuple) else {})}
     plain.setdefault("prompt", study.spec.prompt)
     return plain, (tuple(order),)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.design import Cell, check_selector, chosen_levels
-from pipeline.errors import suggest
+from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.models import read_model
 from pipeline.plan.recipes import Recipe
@@ -65,7 +65,7 @@ class Policies:
         if not isinstance(name, str) or name not in known:
             if not self.problems.is_broken("policies", name):
                 remedy = suggest(str(name), known) if known else "Declare it under `policies`."
-                self.problems.add(path, f"policy {name!r} is unknown", remedy)
+                self.problems.add(path, f"policy {shown(name)} is unknown", remedy)
             return None
         if not self.is_own(name):
             return self._from_outside(name)
@@ -90,7 +90,7 @@ class Policies:
                 self.problems.add((*path, key), f"unknown key {key!r} beside 'of'", "Remove it.", key=True)
         chosen = given["of"] if given["of"] is not None else {}
         if not isinstance(chosen, Mapping):
-            self.problems.add((*path, "of"), f"of is {chosen!r}", "Write of: {factor: level}.")
+            self.problems.add((*path, "of"), f"of is {shown(chosen)}", "Write of: {factor: level}.")
             return None
         if not check_selector(self.study, chosen, (*path, "of"), self.problems):
             return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.design import STEP, CellIndex, check_selector, chosen_levels
-from pipeline.errors import suggest
+from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.lower import Lowered
 from pipeline.plan.metrics import Metrics
@@ -95,7 +95,7 @@ class Quantities:
         if not (is_stretch(inner) or inner is None or all(type(step) is int for step in steps)):
             self.problems.add(
                 path,
-                f"step: {value!r} is no step",
+                f"step: {shown(value)} is no step",
                 "Write 100, [50, 100], {max: [50, 100]} or {from: 1, to: 10}.",
             )
 

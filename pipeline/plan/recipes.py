@@ -7,13 +7,14 @@ everything that the level refers to.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline import stages
 from pipeline.design import Cell, check_selector
-from pipeline.errors import StudyError, suggest
+from pipeline.errors import Location, Problem, StudyError, shown, suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
 from pipeline.spec.levels import Problems, Settings, place_of_reference, substitute, validate_settings
@@ -62,7 +63,7 @@ class Recipes:
         known = self._references(settings, cell)
         if settings.is_broken or len(known) < len(settings.references):
             return None
-        key = ("measure", name, *sorted(known.items()))
+        key = ("measure", name, repr(sorted(known.items())))
         if key not in self._known:
             self._known[key] = self._read_measure(name, settings, substitute(settings.values, known))
         return self._known[key]
@@ -74,7 +75,7 @@ class Recipes:
         known = self._references(level.settings, cell)
         if len(known) < len(level.settings.references):
             return None
-        key = (factor, level.name, *sorted(known.items()))
+        key = (factor, level.name, repr(sorted(known.items())))  # 1 and true are equal, not the same
         if key not in self._known:
             values = substitute(level.settings.values, known)
             self._known[key] = read(factor, level.name, level.settings, values)
@@ -131,22 +132,27 @@ class Recipes:
         locate = settings.locator(self.problems.document)
         if data is None:
             self._note(locate(("data",), True), f"{label} lacks 'data'", "Name the data that it trains on.")
-        elif data not in self.study.spec.data:
-            if not self.problems.is_broken("data", data):
-                self._note(
-                    locate(("data",), False),
-                    f"{label}: data {data!r} is unknown",
-                    suggest(data, self.study.spec.data),
-                )
+        elif not isinstance(data, str) or data not in self.study.spec.data:
+            self._note_unknown_data(data, locate(("data",), False), label)
             data = None
-        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
-            self._note(
-                locate(("rows",), False),
-                f"{label}: rows {rows!r} is not a number of rows",
-                "Write a whole number, e.g. 8_000; `8k` is text.",
+        return data, self._rows(rows, locate(("rows",), False), label)
+
+    def _note_unknown_data(self, data: Any, where: Location, label: str) -> None:
+        if not self.problems.is_broken("data", data):
+            remedy = (
+                suggest(data, self.study.spec.data)
+                if isinstance(data, str)
+                else "Write the name of one data entry."
             )
-            rows = None
-        return data, rows
+            self._note(where, f"{label}: data {shown(data)} is unknown", remedy)
+
+    def _rows(self, rows: Any, where: Location, label: str) -> int | None:
+        """A number of rows; None where none is given, or after noting that it is none."""
+        if rows is None or (type(rows) is int and rows >= 1):
+            return rows
+        what = f"{label}: rows {shown(rows)} is not a number of rows"
+        self._note(where, what, "Write a whole number, e.g. 8_000; `8k` is text.")
+        return None
 
     def _reward(self, raw: Any, settings: Settings, label: str) -> tuple[Any, ...] | None:
         """`{accuracy: 1, cosine: {weight: 2, max_length: 3584}}` → terms sorted by name."""
@@ -159,7 +165,7 @@ class Recipes:
         if not isinstance(raw, Mapping) or not raw:
             self._note(
                 locate(("reward",), False),
-                f"{label}: reward is {raw!r}",
+                f"{label}: reward is {shown(raw)}",
                 "Write {NAME: WEIGHT} or {NAME: {weight: …, …}}.",
             )
             return None
@@ -167,12 +173,9 @@ class Recipes:
         for name, given in sorted(raw.items()):
             options = dict(given) if isinstance(given, Mapping) else {"weight": 1 if given is None else given}
             weight = options.pop("weight", 1)
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-                self._note(
-                    locate(("reward", name), False),
-                    f"{label}: the weight of reward {name!r} is {weight!r}",
-                    "Write a number.",
-                )
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
+                what = f"{label}: the weight of reward {name!r} is {shown(weight)}"
+                self._note(locate(("reward", name), False), what, "Write a finite number.")
                 continue
             params = self._validate_entry(rewards, "reward", name, options, ("reward", name), locate)
             if params is not None:
@@ -198,7 +201,7 @@ class Recipes:
             raw = tuple(range(int(raw[6:]), steps + 1, int(raw[6:])))
         if not isinstance(raw, tuple) or not all(isinstance(n, int) and not isinstance(n, bool) for n in raw):
             self._note(
-                place, f"{label}: checkpoints {raw!r}", "Write a list of steps, [20, 40], or `every 20`."
+                place, f"{label}: checkpoints {shown(raw)}", "Write a list of steps, [20, 40], or `every 20`."
             )
             return ()
         beyond = [n for n in raw if not 1 <= n <= steps]
@@ -223,9 +226,10 @@ class Recipes:
 
         words = {**values}
         benchmark, data = words.pop("benchmark", None), words.pop("data", None)
-        rows, only = words.pop("rows", None), words.pop("only", None)
+        only = words.pop("only", None)
         locate = settings.locator(self.problems.document)
         label = f"measure {name!r}"
+        rows = self._rows(words.pop("rows", None), locate(("rows",), False), label)
         if only is not None and not self._is_selectors(only, settings):
             return None
         if benchmark is not None and data is not None:
@@ -239,14 +243,11 @@ class Recipes:
             else:
                 benchmark = name
         known_data = [*self.study.spec.data]
-        if data is not None and data not in self.study.spec.data:
-            if not self.problems.is_broken("data", data):
-                self._note(
-                    locate(("data",), False), f"{label}: data {data!r} is unknown", suggest(data, known_data)
-                )
+        if data is not None and (not isinstance(data, str) or data not in self.study.spec.data):
+            self._note_unknown_data(data, locate(("data",), False), label)
             return None
         if benchmark is not None and benchmark not in benchmarks.names():
-            what = f"{label}: {benchmark!r} is neither a benchmark nor a data entry"
+            what = f"{label}: {shown(benchmark)} is neither a benchmark nor a data entry"
             remedy = suggest(benchmark, [*benchmarks.names(), *known_data])
             if benchmark in known_data:
                 what, remedy = (
@@ -274,7 +275,7 @@ class Recipes:
         """Whether `only` is a list of selectors of cells and checkpoints; what is wrong is noted."""
         path = settings.origins["only"]
         if not isinstance(raw, tuple) or not raw or not all(isinstance(item, Mapping) for item in raw):
-            self.problems.add(path, f"only is {raw!r}", "Write a list of selectors, [{rl: none}, …].")
+            self.problems.add(path, f"only is {shown(raw)}", "Write a list of selectors, [{rl: none}, …].")
             return False
         checked = [
             check_selector(self.study, item, (*path, i), self.problems, steps=True)
@@ -282,9 +283,7 @@ class Recipes:
         ]
         return all(checked)
 
-    def _note(self, where: Any, what: str, remedy: str) -> None:
-        from pipeline.errors import Problem
-
+    def _note(self, where: Location, what: str, remedy: str) -> None:
         self.problems.extend([Problem(what, remedy, where)])
 
 
@@ -301,7 +300,6 @@ def validate_entry(
     """Validate a catalogue entry's parameters where they stand in a file; None after noting the problems."""
     from pydantic import ValidationError
 
-    from pipeline.errors import Problem
     from pipeline.spec.problems import problems_of
 
     if name not in catalogue.names():
@@ -318,7 +316,9 @@ def validate_entry(
     except ValidationError as error:
         model = catalogue.params_model(name)
         problems.extend(
-            problems_of(error, model, lambda p, k: locate((*path, *p), k), where_known=f"{kind} {name!r}: ")
+            problems_of(
+                error, model, lambda p, k: locate((*path, *p), k), options, where_known=f"{kind} {name!r}: "
+            )
         )
     except StudyError as error:
         problems.append(Problem(error.what, error.remedy, locate(path, False)))

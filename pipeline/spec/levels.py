@@ -168,5 +168,6 @@ def validate_settings(
         return model.model_validate(values)
     except ValidationError as error:
         locate = settings.locator(problems.document)
-        problems.extend(problems_of(error, model, locate, where_known=f"{label}.", also_known=also_known))
+        found = problems_of(error, model, locate, values, where_known=f"{label}.", also_known=also_known)
+        problems.extend(found)
         return None

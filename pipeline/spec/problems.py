@@ -44,13 +44,14 @@ def problems_of(
     error: ValidationError,
     model: type[BaseModel],
     locate: Callable[[PathTuple, bool], Location],
+    given: Any,
     *,
     where_known: str = "",
     also_known: Iterable[str] = (),
 ) -> list[Problem]:
-    """Every error of a validation as a Problem; `locate(path, is_key)` gives places."""
+    """Every error of a validation of `given` as a Problem; `locate(path, is_key)` gives places."""
     items = error.errors(include_url=False)
-    paths = [_untagged(item["loc"]) for item in items]
+    paths = [_untagged(item["loc"], given) for item in items]
     found: dict[tuple[Location, str], Problem] = {}
     for path in dict.fromkeys(paths):
         here = [item for item, other in zip(items, paths, strict=True) if other == path]
@@ -149,8 +150,16 @@ def _length(item: Mapping[str, Any], dotted: str) -> tuple[str, str]:
     return f"{dotted} has {actual} of at least {limits['min_length']}", "Name more."
 
 
-def _untagged(path: tuple[Any, ...]) -> PathTuple:
-    return tuple(part for part in path if not _is_tag(part))
+def _untagged(path: tuple[Any, ...], given: Any) -> PathTuple:
+    """A location without what pydantic adds to it; a key that happens to be called `int` stays."""
+    kept: list[Any] = []
+    for part in path:
+        is_key = isinstance(given, Mapping) and part in given
+        if is_key or not _is_tag(part):
+            kept.append(part)
+            is_item = isinstance(given, tuple) and isinstance(part, int) and part < len(given)
+            given = given[part] if is_key or is_item else None
+    return tuple(kept)
 
 
 def _is_tag(part: Any) -> bool:

@@ -82,7 +82,7 @@ def _shape(document: Document, problems: Problems) -> Spec:
         try:
             return Spec.model_validate(raw)
         except ValidationError as error:
-            found = problems_of(error, Spec, place_in(document))
+            found = problems_of(error, Spec, place_in(document), raw)
             tops = {name.partition(".")[0] for name in broken}
             told = {text for top in tops for text in (f"the study lacks {top!r}", f"{top} is empty")}
             problems.extend(p for p in found if p.what not in told)

@@ -65,9 +65,12 @@ class JudgeConfig(BaseConfig):
     @model_validator(mode="before")
     @classmethod
     def _validate(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("judge"), str):
-            return {**value, "params": judges.validate(value["judge"], value.get("params")).identity()}
-        return value
+        if not isinstance(value, dict) or not isinstance(value.get("judge"), str):
+            return value
+        params = value.get("params", {})
+        if not isinstance(params, dict):
+            return value
+        return {**value, "params": judges.validate(value["judge"], params).identity()}
 
     @field_validator("url")
     @classmethod

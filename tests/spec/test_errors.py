@@ -191,6 +191,30 @@ CASES = {
         ('    none:\n    "32": {inherits: sft, data: long, rows: 32}', '    none: skip\n    "32": 32'),
         ("factors:\n", "factors:\n  warmth: [-1, 1]\n"),
     ),
+    "values_that_planning_must_read_itself": edited(
+        ("phases: [{data: [short, long], epochs: 1}]", "phases: [{data: [{a: b}]}, 3, {data: 4}]"),
+        ("data: short\n    steps", "data: {a: b}\n    steps"),
+        ("reward: {accuracy: 1}", "reward: {accuracy: .nan, format: {weight: -.inf}}"),
+        ("measure:\n  heldout:", "measure:\n  heldout: {rows: 0}\n  again: {data: [heldout], rows: 1.5}"),
+        (
+            "analyses: [reflection_keywords]",
+            "analyses: [{operations: 5}, {length: , think: }, {}, {layout: {measures: []}}, {repetition: {measures: [{}]}}]",
+        ),
+        (
+            "claims:\n",
+            "judges: {j: {judge: reflection, engine: openai, model: m, url: http://h/v1, params: 5}}\n"
+            "claims:\n"
+            "  squared: {metric: pass@², of: {rl: none}, at_least: 1}\n"
+            "  one_step: {along: {step: [2]}, trend: rises, of: {rl: acc}}\n"
+            "  no_steps: {along: {step: [x, y]}, trend: rises, of: {rl: acc}}\n"
+            "  two_ways: {along: {sft: [none, '32'], rl: [none, acc]}, trend: rises}\n"
+            "  twice: {along: {sft: [none, none]}, trend: rises}\n",
+        ),
+    ),
+    "levels_that_are_equal_and_not_the_same": edited(
+        ("    rollouts: 4\n", "    rollouts: 4\n    mask_truncated: ${mask}\n"),
+        ("factors:\n", "factors:\n  mask: {on: true, one: 1}\n"),
+    ),
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
