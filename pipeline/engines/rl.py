@@ -3,8 +3,8 @@
 Guaranteed: every field of TRL that moves results is set from RlConfig; prompts come in an order that seed and
 epoch decide; working checkpoints fall between generation rounds only, so a killed run that resumes ends with
 the weights of one that was never killed (same machine, same number of processes).
-Refused: batches that cannot be split evenly, too few problems for one round, rows without a gold answer,
-rewards that are not numbers, NaN.
+Refused: batches that cannot be split evenly, too few problems for one round, rows without a gold answer, prompts
+that fill the model's context, rewards that are not numbers, NaN.
 GRPO: Shao et al., arXiv:2402.03300; RLOO: Ahmadian et al., arXiv:2402.14740.
 """
 
@@ -35,7 +35,7 @@ from datasets import Dataset  # noqa: E402
 from pipeline.engines.parallel import count_processes  # noqa: E402
 from pipeline.engines.rl_trainer import Publisher, build_trainer  # noqa: E402
 from pipeline.engines.rollouts import Rollouts  # noqa: E402
-from pipeline.engines.sampling import read_eos_token_ids  # noqa: E402
+from pipeline.engines.sampling import read_context, read_eos_token_ids  # noqa: E402
 from pipeline.engines.trainer_args import check_attention, split_batch  # noqa: E402
 from pipeline.engines.trainer_log import TrainingLog, find_checkpoint, write_log  # noqa: E402
 
@@ -73,9 +73,9 @@ def train(
     eos = read_eos_token_ids(policy, tokenizer)
     rollouts = Rollouts(job.work, config, eos_token_ids=eos, first_kept=last - KEPT_ROUNDS * split.cycle)
     load_model = lambda: load_policy(policy, attention=config.attention)[0]
-    longest = _longest_prompt(problems, tokenizer) if config.rollout_engine == "vllm" else None
+    positions = _count_positions(problems, tokenizer, config, read_context(policy))
     trainer = build_trainer(
-        job, config, split, load_model, tokenizer, problems, rollouts, longest_prompt=longest
+        job, config, split, load_model, tokenizer, problems, rollouts, positions=positions
     )
     publisher = Publisher(trainer, tokenizer, config, job.folder, start=policy, steps=save_steps, last=last)
     trainer.add_callback(publisher)
@@ -187,13 +187,21 @@ def _write_out(row: dict[str, Any], tokenizer: Any, config: RlConfig) -> dict[st
     return {"prompt": text}
 
 
-def _longest_prompt(problems: Dataset, tokenizer: Any) -> int:
-    """Tokens of the longest prompt as TRL makes it."""
+def _count_positions(problems: Dataset, tokenizer: Any, config: RlConfig, context: int) -> int:
+    """Positions that a rollout may fill: the longest prompt as TRL makes it and a whole answer, within the context."""
     texts = [
         prompt if isinstance(prompt, str) else apply_template(tokenizer, prompt, add_generation_prompt=True)
         for prompt in problems["prompt"]
     ]
-    return max(len(ids) for ids in tokenizer(texts)["input_ids"])
+    lengths = [len(ids) for ids in tokenizer(texts)["input_ids"]]
+    longest = max(lengths)
+    if longest >= context:
+        raise InputError(
+            f"problem {problems['id'][lengths.index(longest)]!r}: its prompt has {longest} tokens and the model's "
+            f"context {context}",
+            "Filter such problems out, or use a model with a longer context.",
+        )
+    return min(longest + config.max_new_tokens, context)
 
 
 def _check_request(config: RlConfig, last: int, save_steps: tuple[int, ...]) -> None:

@@ -42,11 +42,11 @@ def build_trainer(
     problems: Dataset,
     rollouts: Rollouts,
     *,
-    longest_prompt: int | None = None,
+    positions: int,
 ) -> Any:
     """The trainer with every field pinned that differs between versions of TRL or moves results."""
     options = build_options(
-        config, split, seed=job.seed, output=job.work / "checkpoints", longest_prompt=longest_prompt
+        config, split, seed=job.seed, output=job.work / "checkpoints", positions=positions
     )
     kind = _Grpo if config.algorithm == "grpo" else _Rloo
     model = load_model()
@@ -60,6 +60,7 @@ def build_trainer(
         reward_funcs=rollouts.rewards,
         peft_config=build_lora(config),
     )
+    trainer.positions = positions
     check_trainer(trainer, config)
     trainer.add_callback(EngineCheck(trainer, config))
     trainer.add_callback(EpochOrder)
@@ -68,16 +69,16 @@ def build_trainer(
 
 
 def build_options(
-    config: RlConfig, split: Split, *, seed: int, output: Path, longest_prompt: int | None = None
+    config: RlConfig, split: Split, *, seed: int, output: Path, positions: int
 ) -> GRPOConfig | RLOOConfig:
-    """TRL's configuration; `longest_prompt` in tokens is needed with vLLM only."""
-    arguments = describe_options(config, split, seed=seed, output=output, longest_prompt=longest_prompt)
+    """TRL's configuration; `positions` are those of the longest prompt and its answer."""
+    arguments = describe_options(config, split, seed=seed, output=output, positions=positions)
     kind = GRPOConfig if config.algorithm == "grpo" else RLOOConfig
     return settle_devices(kind(**arguments), config)
 
 
 def describe_options(
-    config: RlConfig, split: Split, *, seed: int, output: Path, longest_prompt: int | None = None
+    config: RlConfig, split: Split, *, seed: int, output: Path, positions: int
 ) -> dict[str, Any]:
     """The keyword arguments of TRL's configuration."""
     arguments = build_arguments(
@@ -85,13 +86,13 @@ def describe_options(
     )
     arguments |= _shared(config, split)
     if config.rollout_engine == "vllm":
-        arguments |= _vllm(config, longest_prompt)
+        arguments |= _vllm(config, positions)
     if config.algorithm == "grpo":
         return arguments | _grpo_only(config)
     return arguments | {"normalize_advantages": config.whiten_advantages}
 
 
-def _vllm(config: RlConfig, longest_prompt: int | None) -> dict[str, Any]:
+def _vllm(config: RlConfig, positions: int) -> dict[str, Any]:
     """vLLM in the training processes, on their GPUs."""
     return {
         "vllm_mode": "colocate",
@@ -100,7 +101,7 @@ def _vllm(config: RlConfig, longest_prompt: int | None) -> dict[str, Any]:
         "vllm_tensor_parallel_size": config.vllm_tensor_parallel,
         "vllm_enable_sleep_mode": config.vllm_sleep,
         # else vLLM wants a cache for the model's whole context (131,072 tokens of Qwen2.5), which does not fit
-        "vllm_max_model_length": None if longest_prompt is None else longest_prompt + config.max_new_tokens,
+        "vllm_max_model_length": positions,
     }
 
 
@@ -150,6 +151,8 @@ def _grpo_only(config: RlConfig) -> dict[str, Any]:
 class _Ordered:
     """What both trainers change: rollouts from our decode loop, an order of prompts that survives a resume."""
 
+    positions: int
+
     def _is_drawn_by_us(self) -> bool:
         return not self.use_vllm
 
@@ -162,7 +165,7 @@ class _Ordered:
                 i,
                 tuple(ids),
                 row_seed(self.args.seed, update, first + i),
-                self.max_completion_length,
+                min(self.max_completion_length, self.positions - len(ids)),
                 f"rollout {first + i} of {update}",
             )
             for i, ids in enumerate(prompt_ids)

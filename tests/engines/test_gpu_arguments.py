@@ -36,7 +36,7 @@ def describe(config: SftConfig | RlConfig, monkeypatch, output: Path) -> dict[st
     if isinstance(config, SftConfig):
         return sft.describe_options(config, seed=1, output=output)
     split = rl.split_rounds(config, config.processes)
-    return rl_trainer.describe_options(config, split, seed=1, output=output, longest_prompt=100)
+    return rl_trainer.describe_options(config, split, seed=1, output=output, positions=164)
 
 
 def accept(config: SftConfig | RlConfig, arguments: dict[str, Any], monkeypatch) -> Any:
@@ -70,7 +70,7 @@ def test_trl_takes_every_training_of_the_published_studies_and_batches_are_as_sa
         assert round_ == update * config.updates_per_generation
         assert round_ % config.rollouts == 0
         assert options.vllm_mode == "colocate" and options.use_vllm
-        assert options.vllm_max_model_length == 100 + config.max_new_tokens
+        assert options.vllm_max_model_length == 164
 
 
 def test_eight_gpus_with_packing_get_a_global_batch_and_checkpointing_that_ddp_bears(monkeypatch, tmp_path):

@@ -411,6 +411,35 @@ def test_a_reward_that_is_no_number_stops_the_run(policy, rows, tmp_path, monkey
         run(tmp_path, policy, rows, make_config())
 
 
+@pytest.fixture
+def short_sighted(policy, tmp_path) -> Path:
+    """The policy with a context of 16 positions, 7 of which a prompt takes."""
+    folder = shutil.copytree(policy, tmp_path / "short-sighted")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 16}))
+    return folder
+
+
+def test_rollouts_end_where_the_context_of_the_model_ends(short_sighted, rows, tmp_path):
+    run(tmp_path / "job", short_sighted, rows, make_config(steps=2, max_new_tokens=64))
+    rollouts = pl.read_parquet(tmp_path / "job" / "rollouts.parquet")
+    assert rollouts["n_tokens"].max() == 16 - 7
+    log = pl.read_parquet(tmp_path / "job" / "log.parquet")
+    cut = log.filter(pl.col("metric") == "completions/clipped_ratio")["value"]
+    assert cut.max() > 0, "they count as cut off"
+
+
+def test_a_prompt_that_fills_the_context_is_refused(short_sighted, tmp_path):
+    problems = ["1+1?", "1+1?" * 9]
+    pl.DataFrame({"id": ["a", "b"], "problem": problems, "answer": ["2", "2"]}).write_parquet(
+        tmp_path / "rows.parquet"
+    )
+    with pytest.raises(
+        InputError, match=r"problem 'b': its prompt has \d+ tokens and the model's context 16"
+    ):
+        run(tmp_path / "job", short_sighted, tmp_path / "rows.parquet", make_config())
+
+
 @pytest.mark.parametrize(
     ("frame", "changes", "message"),
     [
