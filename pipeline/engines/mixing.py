@@ -104,8 +104,11 @@ def _make_unique(ids: pl.Series, parts: pl.Series) -> pl.Series:
 def _rank(names: pl.DataFrame, config: MixConfig) -> pl.Series:
     """The place of every row in the mixture (null: not chosen)."""
     chosen = names.select("id").drop_nulls()
-    if config.shuffle:
-        chosen = chosen.with_columns(seeded_keys(chosen["id"], config.seed)).sort("key", "id").select("id")
+    if (
+        config.shuffle
+    ):  # in another order than that of the choice, or the parts with small shares would come first
+        keys = seeded_keys("shuffle:" + chosen["id"], config.seed)
+        chosen = chosen.with_columns(keys).sort("key", "id").select("id")
     return names.join(chosen.with_row_index("rank"), on="id", how="left", maintain_order="left")["rank"]
 
 

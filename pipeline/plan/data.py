@@ -17,7 +17,7 @@ from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
 from pipeline.plan.digests import folder_digest
 from pipeline.plan.judges import Judges
-from pipeline.plan.made import MODEL_FILTERS, MadeLowering, referenced
+from pipeline.plan.made import MODEL_FILTERS, MadeLowering, referenced, rows_of
 from pipeline.plan.policies import At, Policies
 from pipeline.plan.recipes import validate_entry
 from pipeline.plan.sources import Add, Rows, SourceLowering, is_local
@@ -26,6 +26,10 @@ from pipeline.spec.models import DataSpec
 from pipeline.spec.study import Study
 
 BENCHMARK = "benchmark:"
+
+MIXTURE_SHIFT = 10_000_019
+"""Distance between the seeds of choices before and after a mixture: with the same order, a subset of a mixture would
+take most rows from the part that gave the smallest share of its own."""
 
 
 @dataclass
@@ -55,6 +59,7 @@ class DataLowering:
         self._open: list[str] = []
         self._subsets: dict[tuple[Any, ...], Rows] = {}
         self._is_own: dict[str, bool] = {}
+        self._mixtures: dict[str, int] = {}
 
     def check_all(self, at: At | None) -> None:
         """Lower every entry once, so that errors show also in those that no cell uses."""
@@ -105,7 +110,19 @@ class DataLowering:
         return self._subsets[known]
 
     def _seed_of(self, name: str) -> int:
-        return self.study.spec.data[name].seed if name in self.study.spec.data else 0
+        """The seed of what is chosen from an entry's rows."""
+        if name not in self.study.spec.data:
+            return 0
+        return self.study.spec.data[name].seed + MIXTURE_SHIFT * self._count_mixtures(name)
+
+    def _count_mixtures(self, name: str) -> int:
+        """How many mixtures an entry's rows have come through, one after the other."""
+        if name not in self._mixtures:
+            self._mixtures[name] = 0  # a circle is noted where it is lowered
+            entry = self.study.spec.data.get(name)
+            below = [self._count_mixtures(other) for other in rows_of(entry)] if entry is not None else []
+            self._mixtures[name] = max(below, default=0) + (entry is not None and entry.mix is not None)
+        return self._mixtures[name]
 
     def _check_size(self, name: str, rows: int, whole: Rows, where: Any) -> None:
         if whole.at_most is not None and rows > whole.at_most:
@@ -131,7 +148,7 @@ class DataLowering:
             return rows
         where = self.problems.document.locate(("data", name, "rows"))
         self._check_size(name, entry.rows, rows, where)
-        return self._cut(rows, entry.rows, entry.seed)
+        return self._cut(rows, entry.rows, self._seed_of(name))
 
     def _cut(self, whole: Rows, rows: int, seed: int) -> Rows:
         """The artifact of the first `rows` rows in the seeded order."""
@@ -159,7 +176,8 @@ class DataLowering:
             size = part.rows if part.rows is not None else rows.at_most
             total = None if size is None or total is None else total + size
             parts.append(rows.key)
-        config = stages.load("mix").Config(quotas=tuple(part.rows for part in entry.mix), seed=entry.seed)
+        seed = self._seed_of(name) - MIXTURE_SHIFT  # this mixture's own choices come before it
+        config = stages.load("mix").Config(quotas=tuple(part.rows for part in entry.mix), seed=seed)
         return Rows(
             self.add("mix", config, 0, {"rows": tuple(parts)}, f"mix {name}", f"mix-{name}"),
             total,
@@ -226,7 +244,7 @@ class DataLowering:
         if None in counters:
             return None
         config = stages.load("filter").Config.model_validate(
-            {"filters": tuple(steps.plain), "seed": entry.seed, "folders": steps.folders}
+            {"filters": tuple(steps.plain), "seed": self._seed_of(name), "folders": steps.folders}
         )
         inputs: Mapping[str, tuple[str, ...]] = {
             "rows": (rows.key,),

@@ -41,12 +41,12 @@ Made = tuple[str, int | None, str]
 
 def referenced(entry: DataSpec) -> tuple[list[str], list[str]]:
     """Names that an entry refers to: data entries, policies."""
-    data = [part.data for part in entry.mix or ()]
+    data: list[Any] = [*rows_of(entry)]
     policies = []
     kind = entry.made_by
     if kind is not None:
         words = getattr(entry, kind)
-        data += [words.get(_ROWS_WORD.get(kind, "problems")), words.get("match_budget_of")]
+        data.append(words.get("match_budget_of"))
         policies += [words.get("policy"), words.get("compressor")]
     for raw in entry.filters:
         _name, given = (raw, None) if isinstance(raw, str) else next(iter(raw.items()), ("", None))
@@ -56,6 +56,13 @@ def referenced(entry: DataSpec) -> tuple[list[str], list[str]]:
             data += against if isinstance(against, tuple) else ()
     known = lambda names: [name for name in names if isinstance(name, str)]
     return known(data), known(policies)
+
+
+def rows_of(entry: DataSpec) -> list[str]:
+    """Names of the data entries whose rows an entry's are."""
+    kind = entry.made_by
+    made_of = [getattr(entry, kind).get(_ROWS_WORD.get(kind, "problems"))] if kind is not None else []
+    return [name for name in (*(part.data for part in entry.mix or ()), *made_of) if isinstance(name, str)]
 
 
 class MadeLowering:

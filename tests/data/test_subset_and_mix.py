@@ -19,6 +19,7 @@ def frame_of(names, **columns):
     return pl.DataFrame({"id": names, "problem": [f"p {n}" for n in names], **columns})
 
 
+@settings(deadline=None)
 @given(ids=IDS, seed=st.integers(0, 2**31), data=st.data())
 def test_smaller_subset_is_a_prefix_of_the_larger(ids, seed, data):
     large = data.draw(st.integers(1, len(ids)))
@@ -30,6 +31,7 @@ def test_smaller_subset_is_a_prefix_of_the_larger(ids, seed, data):
     )
 
 
+@settings(deadline=None)
 @given(ids=IDS, seed=st.integers(0, 2**31), data=st.data())
 def test_subset_does_not_depend_on_the_order_of_the_file(ids, seed, data):
     shuffled = data.draw(st.permutations(ids))
@@ -80,6 +82,15 @@ def test_mixture_takes_its_quotas_and_says_where_rows_came_from(make_rows, run_s
     assert rows.group_by("part").len().sort("part")["len"].to_list() == [3, 20, 5]
     assert all(name.startswith("abc"[part]) for name, part in rows.select("id", "part").iter_rows())
     assert rows["part"].to_list() != sorted(rows["part"])
+
+
+def test_a_part_of_which_few_rows_are_taken_is_spread_over_the_mixture(make_rows, run_stage):
+    many, few = ([f"{name}{i}" for i in range(size)] for name, size in (("a", 4000), ("b", 300)))
+    rows, _ = run_stage(
+        "mix", MixConfig(quotas=(100, None)), rows=(make_rows(frame_of(many)), make_rows(frame_of(few)))
+    )
+    for start in range(0, 400, 100):
+        assert 10 <= (rows["part"][start : start + 100] == 0).sum() <= 40
 
 
 def test_mixture_without_shuffle_keeps_the_parts_in_order(make_rows, run_stage):
