@@ -7,6 +7,7 @@ TRL 1.16 is pinned: `_generate_single_turn` and `_get_train_sampler` are its pri
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -61,6 +62,8 @@ def build_trainer(
         peft_config=build_lora(config),
     )
     trainer.positions = positions
+    if config.rollout_engine == "vllm":
+        trainer.seed_vllm()
     check_trainer(trainer, config)
     trainer.add_callback(EngineCheck(trainer, config))
     trainer.add_callback(EpochOrder)
@@ -152,6 +155,25 @@ class _Ordered:
     """What both trainers change: rollouts from our decode loop, an order of prompts that survives a resume."""
 
     positions: int
+
+    def seed_vllm(self) -> None:
+        """Have vLLM draw each rollout from the seed that our decode loop would give it.
+
+        TRL starts vLLM with the process's number as its seed: all replicates of a study would share their draws, and
+        a run that resumes would begin them anew.
+        """
+        llm = self.vllm_generation.llm
+        generate = llm.generate
+        group = self.accelerator.process_index // self.args.vllm_tensor_parallel_size
+
+        def generate_seeded(prompts: list[Any], sampling_params: Any, **options: Any) -> Any:
+            each = []
+            for place in range(group * len(prompts), (group + 1) * len(prompts)):
+                each.append(copy.copy(sampling_params))
+                each[-1].seed = row_seed(self.args.seed, f"update {self.state.global_step}", place)
+            return generate(prompts, sampling_params=each, **options)
+
+        llm.generate = generate_seeded
 
     def _is_drawn_by_us(self) -> bool:
         return not self.use_vllm

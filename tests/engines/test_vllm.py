@@ -214,3 +214,51 @@ def test_an_interpreter_without_vllm_is_refused_with_the_remedy(policy, tmp_path
         assert "envs/vllm.txt" in caught.value.remedy
     else:
         pytest.skip("this interpreter has vLLM")
+
+
+ROLLOUTS = """
+import json, sys
+from types import SimpleNamespace
+from pipeline.engines.rl_trainer import _Grpo
+
+def main():
+    from vllm import LLM, SamplingParams
+    llm = LLM(model=sys.argv[1], max_model_len=128, enforce_eager=True, dtype="float32", seed=0)
+    plain = llm.generate
+
+    def draw(seed, step, process):
+        llm.generate = plain
+        trainer = SimpleNamespace(
+            vllm_generation=SimpleNamespace(llm=llm), accelerator=SimpleNamespace(process_index=process),
+            args=SimpleNamespace(seed=seed, vllm_tensor_parallel_size=2), state=SimpleNamespace(global_step=None),
+        )
+        _Grpo.seed_vllm(trainer)
+        trainer.state.global_step = step
+        prompts = [{"prompt_token_ids": [5, 6, 7, 8]}] * 4
+        answers = llm.generate(prompts, sampling_params=SamplingParams(max_tokens=24, ignore_eos=True), use_tqdm=False)
+        return [list(answer.outputs[0].token_ids) for answer in answers]
+
+    asked = [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 0), (1, 0, 1), (1, 0, 2)]
+    print("RESULT", json.dumps([draw(*each) for each in asked]))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@needs_vllm
+def test_rollouts_beside_a_training_follow_from_the_study_seed_the_update_and_their_place(policy, tmp_path):
+    (tmp_path / "program.py").write_text(ROLLOUTS)
+    run = subprocess.run(
+        [PYTHON, tmp_path / "program.py", policy / "model"], cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env=environment(VLLM_ENABLE_V1_MULTIPROCESSING="0"),
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    result = next(line for line in run.stdout.splitlines() if line.startswith("RESULT"))
+    first, other_seed, other_update, again, same_group, other_group = json.loads(
+        result.removeprefix("RESULT ")
+    )
+    assert len({tuple(tokens) for tokens in first}) == 4, "a group is not one answer four times"
+    assert first == again == same_group, "the processes that share a copy of the model draw the same"
+    for other in (other_seed, other_update, other_group):
+        assert not any(tokens in first for tokens in other)
