@@ -97,6 +97,28 @@ def test_the_first_level_that_reaches_a_target_is_covered():
     assert rate(first, (0.80, 0.80, 0.8, 1.0), 4) >= 0.95
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "status"),
+    [("at_most", 2.0, "supported"), ("at_least", 2.0, "supported"), ("at_most", 1.0, "refuted")],
+)
+def test_a_position_may_lie_on_the_number_that_it_is_held_against(kind, value, status):
+    sides = draw_sides(np.random.default_rng(0), (0.5, 1.5, 2.0, 1.0), problems=400)
+    first = First(levels=(leaf(0), leaf(1), leaf(2)), target=leaf(3))
+    verdict = decide(
+        Part(label="p", kind=kind, effect=first, value=value),
+        Evidence(leaves={leaf(i): side for i, side in enumerate(sides)}),
+    )
+    assert verdict.interval == (2.0, 2.0) and verdict.status == status
+
+
+def test_the_first_level_of_one_problem_is_unknown():
+    sides = draw_sides(np.random.default_rng(0), (0.5, 1.5, 1.0), problems=1)
+    first = First(levels=(leaf(0), leaf(1)), target=leaf(2))
+    part = Part(label="p", kind="at_least", effect=first, value=2.5)
+    verdict = decide(part, Evidence(leaves={leaf(i): side for i, side in enumerate(sides)}))
+    assert verdict.status == "undecided" and verdict.interval == (-math.inf, math.inf)
+
+
 def test_the_gap_of_two_frontiers_is_covered():
     """Accuracy rises linearly with tokens in both families; ours lies 0.1 above."""
     tokens, gap = (1.0, 2.0, 3.0), 0.1

@@ -67,8 +67,9 @@ def _evaluate(
             return _pick_extreme(quantity, [below(q) for q in quantity.among], centre, pick)
         case First():
             target = below(quantity.target) + quantity.by
-            reached = np.array([below(q) >= target for q in quantity.levels])
-            return np.where(reached.any(axis=0), reached.argmax(axis=0), len(quantity.levels)) + 1.0
+            gaps = np.array([below(q) - target for q in quantity.levels])
+            first = np.where((gaps >= 0).any(axis=0), (gaps >= 0).argmax(axis=0), len(quantity.levels)) + 1.0
+            return np.where(np.isnan(gaps).any(axis=0), np.nan, first)
         case Frontier():
             ours, theirs = (
                 [tuple(below(q) for q in pair) for pair in family]

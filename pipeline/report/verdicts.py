@@ -175,13 +175,23 @@ def _judge(part: Part, verdict: Verdict, *, has_width: bool) -> tuple[Status, st
         )
     if verdict.upper is not None:
         return _judge_range(verdict, low, high)
-    above, below = low > verdict.threshold, high < verdict.threshold
-    if above or below:
-        return ("supported" if above == part.claims_larger else "refuted"), ""
+    if _is_reached(part, verdict.threshold, low, high):
+        return "supported", ""
+    if high < verdict.threshold if part.claims_larger else low > verdict.threshold:
+        return "refuted", ""
     if verdict.effect == verdict.threshold:
         return "undecided", "the point estimate lies on the threshold"
     agrees = (verdict.effect > verdict.threshold) == part.claims_larger
     return "undecided", f"the point estimate {'agrees with' if agrees else 'contradicts'} the claim"
+
+
+def _is_reached(part: Part, threshold: float, low: float, high: float) -> bool:
+    """Whether the whole interval lies on the claimed side; at_least and at_most hold their number itself."""
+    if part.kind == "at_least":
+        return low >= threshold
+    if part.kind == "at_most":
+        return high <= threshold
+    return low > threshold if part.claims_larger else high < threshold
 
 
 def _judge_range(verdict: Verdict, low: float, high: float) -> tuple[Status, str]:
