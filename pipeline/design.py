@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import suggest
-from pipeline.locate import PathTuple
+from pipeline.errors import shown, suggest
+from pipeline.locate import PathTuple, read_scalar
+from pipeline.spec.base import level_name
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
 
@@ -41,7 +42,7 @@ def chosen_levels(selected: Any) -> tuple[str, ...]:
     """The level names that a selector's value stands for (`none`, one, or a list)."""
     if isinstance(selected, tuple):
         return tuple(name for item in selected for name in chosen_levels(item))
-    return ("none",) if selected is None else (str(selected),)
+    return (level_name(selected),)
 
 
 def is_selected(cell: Cell, step: int | None, selector: Mapping[str, Any]) -> bool:
@@ -58,6 +59,11 @@ def check_selector(
     """Note unknown factors and levels of a selector; True when it has none."""
     is_fine = True
     for factor, selected in selector.items():
+        if selected == ():
+            is_fine = False
+            what = f"{factor}: no {'step' if factor == STEP else 'level'} is listed"
+            problems.add((*path, factor), what, f"List some, or leave {factor!r} out: all of them then.")
+            continue
         if steps and factor == STEP:
             continue
         if factor not in study.factors:
@@ -72,12 +78,22 @@ def check_selector(
             if level not in study.factors[factor].levels:
                 is_fine = False
                 place = (*path, factor, i) if isinstance(selected, tuple) else (*path, factor)
-                problems.add(
-                    place,
-                    f"factor {factor!r} has no level {level!r}",
-                    suggest(level, study.factors[factor].levels),
+                written = selected[i] if isinstance(selected, tuple) else selected
+                remedy = _quote(written, study.factors[factor].levels) or suggest(
+                    level, study.factors[factor].levels
                 )
+                problems.add(place, f"factor {factor!r} has no level {level!r}", remedy)
     return is_fine
+
+
+def _quote(written: Any, levels: Iterable[str]) -> str:
+    """A remedy where a number or a word that YAML reads stands for a level that is written in the same way."""
+    same = [name for name in levels if not isinstance(written, str) and read_scalar(name) == written]
+    return (
+        f"Quote it as the level is written: {same[0]!r}; without quotes it is read as {shown(written)}."
+        if same
+        else ""
+    )
 
 
 def expand_cells(study: Study, problems: Problems) -> tuple[Cell, ...]:

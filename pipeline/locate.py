@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from pipeline.errors import InputError, Location, Problem, SpecErrors
+from pipeline.errors import InputError, Location, Problem, SpecErrors, shown
 
 MAX_NODES = 200_000
 """Nodes of one file after its aliases are expanded; a study never comes near, an alias bomb does."""
@@ -120,6 +120,21 @@ def _location(node: yaml.Node, file: str) -> Location:
     return Location(file, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
+def read_scalar(text: str) -> str | int | float | bool | None:
+    """A plain scalar by YAML 1.2's core rules; ValueError for a number of too many digits."""
+    if text in _WORDS:
+        return None
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _INT.match(text):
+        return int(text.replace("_", ""))
+    if _FLOAT.match(text):
+        return float(text.replace("_", ""))
+    if _NOT_FINITE.match(text):
+        return float(text.replace(".", ""))
+    return text
+
+
 class _Reader:
     """Walks the composed nodes once, collecting values, places and problems."""
 
@@ -190,25 +205,15 @@ class _Reader:
         explicit = node.tag.rsplit(":", 1)[-1]
         if node.style in ("'", '"', "|", ">"):
             return text
-        if text in _WORDS:
-            return None
-        if text in _BOOLEANS:
-            return _BOOLEANS[text]
         try:
-            if _INT.match(text):
-                return int(text.replace("_", ""))
-            if _FLOAT.match(text):
-                return float(text.replace("_", ""))
-            if _NOT_FINITE.match(text):
-                return float(text.replace(".", ""))
+            value = read_scalar(text)
         except ValueError:
-            self._problem(
-                f"{text!r} is not a number that can be read", "Write digits, e.g. 8000 or 5e-5.", where
-            )
+            what = f"{shown(text)} is not a number that can be read"
+            self._problem(what, "Write digits, e.g. 8000 or 5e-5.", where)
             return None
-        if explicit not in ("str", "null"):
+        if isinstance(value, str) and explicit not in ("str", "null"):
             self._problem(f"{text!r} does not fit its tag", "Remove the tag.", where)
-        return text
+        return value
 
     def _problem(self, what: str, remedy: str, where: Location) -> None:
         self.problems.append(Problem(what, remedy, where))

@@ -8,18 +8,19 @@ from typing import Any
 
 from pipeline import analyses as catalogue
 from pipeline import stages
-from pipeline.design import Cell, check_selector, is_selected
+from pipeline.design import Cell, is_selected
 from pipeline.errors import shown, suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
 from pipeline.plan.graph import Graph
 from pipeline.plan.judges import Judge, Judges
+from pipeline.plan.only import ONLY, read_only
 from pipeline.plan.recipes import validate_entry
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
 
-MEASURES, ONLY = "measures", "only"
-"""The words of a study beside an analysis's own parameters: whose responses it reads."""
+MEASURES = "measures"
+"""The word of a study, beside `only` and an analysis's own parameters: whose responses it reads."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Analysis:
     """The measures whose responses it reads; all when None."""
     only: tuple[Mapping[str, Any], ...] = ()
     """Selectors of the cells and checkpoints whose responses it reads; all when empty."""
+    path: PathTuple = ()
+    """Where the study names it."""
 
     def is_taken(self, cell: Cell, step: int | None, measure: str) -> bool:
         """Whether it reads the responses of a cell (at a checkpoint) to a measure."""
@@ -117,11 +120,11 @@ def _read(
         remedy = f"Write {{{name}: {{judge: NAME}}}} with a judge of the section `judges`."
         problems.add(path, f"analysis {name!r} needs a judge {asked!r}", remedy, key=len(path) > 2)
     measures = _read_measures(params.get(MEASURES), (*path, MEASURES), study, problems)
-    only = _read_only(params.get(ONLY), (*path, ONLY), study, problems)
-    if settled is None or (asked and judge is None):
+    only = read_only(params.get(ONLY), (*path, ONLY), study, problems)
+    if settled is None or only is None or (asked and judge is None):
         return None
     config = stages.load("analyse").Config.model_validate({"analysis": name, "params": settled.identity()})
-    return Analysis(name, config, judge, catalogue.needs_tokenizer(name), measures, only)
+    return Analysis(name, config, judge, catalogue.needs_tokenizer(name), measures, only, path)
 
 
 def _read_measures(wanted: Any, path: PathTuple, study: Study, problems: Problems) -> tuple[str, ...] | None:
@@ -137,14 +140,3 @@ def _read_measures(wanted: Any, path: PathTuple, study: Study, problems: Problem
             place = (*path, i) if isinstance(wanted, tuple) else path
             problems.add(place, f"measure {shown(name)} is unknown", suggest(name, study.measures))
     return tuple(names)
-
-
-def _read_only(raw: Any, path: PathTuple, study: Study, problems: Problems) -> tuple[Mapping[str, Any], ...]:
-    """`only: [{rl: none}]`: the cells (and checkpoints, by `step`) whose responses an analysis reads."""
-    if raw is None:
-        return ()
-    if not isinstance(raw, tuple) or not raw or not all(isinstance(item, Mapping) for item in raw):
-        problems.add(path, f"only is {shown(raw)}", "Write a list of selectors, [{rl: none}, …].")
-        return ()
-    known = [check_selector(study, one, (*path, i), problems, steps=True) for i, one in enumerate(raw)]
-    return raw if all(known) else ()

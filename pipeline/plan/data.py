@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import benchmarks, filters, stages
-from pipeline.errors import Problem, suggest
+from pipeline.errors import Problem, shown, suggest
 from pipeline.filters.max_tokens import BY_DIGEST
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
@@ -259,6 +259,11 @@ class DataLowering:
         self, name: str, filter_name: str, params: Any, path: tuple, at: At | None
     ) -> tuple[Config | None, list[str] | None]:
         """A catalogue filter's validated parameters and the data sets that it compares with."""
+        is_short = params is not None and not isinstance(params, Mapping) and filter_name in filters.names()
+        if is_short and getattr(filters.get(filter_name), "MAIN", None) is None:
+            what = f"filter {filter_name!r} is {shown(params)}"
+            self.problems.add(path, what, "Write its parameters as a mapping.")
+            return None, []
         options = (
             filters.read_short_form(filter_name, params) if filter_name in filters.names() else params or {}
         )

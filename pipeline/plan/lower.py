@@ -19,11 +19,12 @@ from pipeline.plan.artifact import Artifact
 from pipeline.plan.data import DataLowering
 from pipeline.plan.graph import Graph
 from pipeline.plan.judges import Judges
+from pipeline.plan.only import ONLY, note_idle
 from pipeline.plan.policies import At, Policies
 from pipeline.plan.recipes import Recipe, Recipes
 from pipeline.plan.sources import Rows
 from pipeline.report.request import DataNode, Run, Unit
-from pipeline.spec.levels import Problems
+from pipeline.spec.levels import Problems, split_reference
 from pipeline.spec.study import Study
 
 SUBSET_SHIFT = 1_000_003
@@ -104,10 +105,21 @@ class _Lowering:
                 for step, policy in (*self._checkpoints(final, chain), (None, final)):
                     own_seed = seed if "sample" in vary else 0
                     self._measure(cell, cell_dict, replicate, own_seed, step, policy, measures, analyses)
+        if not self.problems:  # else policies may be missing for another reason
+            self._check_only(analyses)
         self.result.datasets = list(self._nodes.values())
         known = {name: self.data.entry(name, first) for name in self.study.spec.data}
         self.result.data_keys = {name: rows.key for name, rows in known.items() if rows is not None}
         return self.result
+
+    def _check_only(self, analyses: list[Analysis]) -> None:
+        """Note an `only` that selects nothing."""
+        places = self.result.cell_units
+        for settings in self.study.measures.values():
+            if settings.values.get(ONLY) and not settings.references:
+                note_idle(settings.values[ONLY], settings.origins[ONLY], places, self.problems)
+        for analysis in analyses:
+            note_idle(analysis.only, (*analysis.path, ONLY), places, self.problems)
 
     def _add_data(self, stage: str, config: Config, seed: int, inputs: Any, title: str, name: str) -> str:
         key = self.graph.add(stage, config, seed, inputs, title, name)
@@ -142,9 +154,10 @@ class _Lowering:
         used: set[str] = set()
         for factor in self.study.factors.values():
             for level in factor.levels.values():
-                used |= {r.partition(".")[0] for r in level.settings.references} if level.settings else set()
+                references = level.settings.references if level.settings else ()
+                used |= {split_reference(reference, self.study.factors)[0] for reference in references}
         for settings in self.study.measures.values():
-            used |= {reference.partition(".")[0] for reference in settings.references}
+            used |= {split_reference(reference, self.study.factors)[0] for reference in settings.references}
         for factor in self.study.factors.values():
             if factor.kind == "value" and factor.name not in used and len(factor.levels) > 1:
                 self.problems.add(

@@ -197,10 +197,19 @@ class MadeLowering:
         return configs[1], {"scores": given["scores"]}
 
     def _judged(self, words: Words, name: str, rows: Rows) -> tuple[Config, Inputs] | None:
-        judge = self.judges.find(*words.take("by"))
+        named, place = words.take("by")
+        for word, given in (("by", named), ("keep", words.values.get("keep"))):
+            if given is None:
+                remedy = {"by": "Name one of `judges`.", "keep": "Name the labels that stay: keep: [LABEL]."}
+                self.problems.add(
+                    words.settings.path, f"{words.label} lacks {word!r}", remedy[word], key=True
+                )
+        judge = self.judges.find(named, place) if named is not None else None
+        if judge is None or words.values.get("keep") is None:
+            return None
         words.rename("keep", "labels")
         configs = self._sharing.configs(words, ("select",))
-        if judge is None or configs is None:
+        if configs is None:
             return None
         slug, inputs = f"{rows.name}-{judge.config.judge}", judge.inputs("rows", rows.key)
         verdicts = self.add("judge", judge.config, 0, inputs, f"judge {name}", slug)

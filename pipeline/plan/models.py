@@ -9,6 +9,7 @@ from pipeline import stages
 from pipeline.errors import Problem, shown, suggest
 from pipeline.plan.digests import folder_digest
 from pipeline.plan.recipes import Recipe
+from pipeline.spec.base import check_hub_name
 from pipeline.spec.levels import Problems, Settings, validate_settings
 from pipeline.spec.study import Study
 
@@ -32,6 +33,13 @@ def read_model(
     kind, value = given[0], values[given[0]]
     phases: tuple[Any, ...] = ()
     if kind == "hub":
+        try:
+            check_hub_name(value if isinstance(value, str) else shown(value))
+        except ValueError as error:
+            what, _, remedy = str(error).partition("\n")
+            remedy = remedy if "path" not in remedy else f"Write a folder as {{path: {value}}}."
+            problems.extend([Problem(f"model {name!r}: {what}", remedy, locate(("hub",), False))])
+            return None
         plain: Any = {"hub": {"name": value, "revision": study.lock.revision("models", str(value))}}
     elif kind == "path":
         if not isinstance(value, str):

@@ -13,11 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import stages
-from pipeline.design import Cell, check_selector
+from pipeline.design import Cell
 from pipeline.errors import Location, Problem, StudyError, shown, suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
-from pipeline.spec.levels import Problems, Settings, place_of_reference, substitute, validate_settings
+from pipeline.plan.only import ONLY, read_only
+from pipeline.spec.levels import (
+    Problems,
+    Settings,
+    place_of_reference,
+    split_reference,
+    substitute,
+    validate_settings,
+)
 from pipeline.spec.study import Study
 
 _PLACEHOLDER = ({"name": "accuracy"},)
@@ -85,7 +93,7 @@ class Recipes:
         """The values of the references that some settings make, in a cell; unknown ones are noted once."""
         known: dict[str, Any] = {}
         for reference in settings.references:
-            factor, _, key = reference.partition(".")
+            factor, key = split_reference(reference, self.study.factors)
             levels = self.study.factors[factor].levels if factor in self.study.factors else {}
             level = levels.get(cell.level(factor)) if levels else None
             if level is None:
@@ -98,7 +106,8 @@ class Recipes:
                 if key not in values:
                     what = f"${{{reference}}}: level {level.name!r} of {factor!r} has no {key!r}"
                     self.problems.add(place_of_reference(settings, reference), what, suggest(key, values))
-                known[reference] = values.get(key)
+                else:
+                    known[reference] = values[key]
             else:
                 known[reference] = level.name if isinstance(level.value, Mapping) else level.value
         return known
@@ -226,11 +235,12 @@ class Recipes:
 
         words = {**values}
         benchmark, data = words.pop("benchmark", None), words.pop("data", None)
-        only = words.pop("only", None)
+        place = settings.origins.get(ONLY, settings.path)
+        only = read_only(words.pop(ONLY, None), place, self.study, self.problems)
         locate = settings.locator(self.problems.document)
         label = f"measure {name!r}"
         rows = self._rows(words.pop("rows", None), locate(("rows",), False), label)
-        if only is not None and not self._is_selectors(only, settings):
+        if only is None:
             return None
         if benchmark is not None and data is not None:
             self._note(locate(("data",), True), f"{label} has both benchmark and data", "Keep one.")
@@ -269,19 +279,7 @@ class Recipes:
         if config is None:
             return None
         chosen = data if data is not None else f"benchmark:{benchmark}"
-        return Recipe("sample", config, chosen, rows, only=only or ())
-
-    def _is_selectors(self, raw: Any, settings: Settings) -> bool:
-        """Whether `only` is a list of selectors of cells and checkpoints; what is wrong is noted."""
-        path = settings.origins["only"]
-        if not isinstance(raw, tuple) or not raw or not all(isinstance(item, Mapping) for item in raw):
-            self.problems.add(path, f"only is {shown(raw)}", "Write a list of selectors, [{rl: none}, …].")
-            return False
-        checked = [
-            check_selector(self.study, item, (*path, i), self.problems, steps=True)
-            for i, item in enumerate(raw)
-        ]
-        return all(checked)
+        return Recipe("sample", config, chosen, rows, only=only)
 
     def _note(self, where: Location, what: str, remedy: str) -> None:
         self.problems.extend([Problem(what, remedy, where)])

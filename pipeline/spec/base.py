@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
+HUB_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)?")
+
 
 def check_name(value: str) -> str:
     """A name that is safe as a path, as a shell word and in a report."""
@@ -20,6 +22,19 @@ def check_name(value: str) -> str:
     return value
 
 
+def check_hub_name(value: str) -> str:
+    """A repository of the hub: owner/name, or an old name without owner."""
+    if not HUB_PATTERN.fullmatch(value):
+        remedy = (
+            "Write a folder as a path"
+            if value.startswith(("/", ".", "~"))
+            else "Write OWNER/NAME, without the hub's address"
+        )
+        raise ValueError(f"{value!r} is no name of the hub\n{remedy}.")
+    return value
+
+
+HubName = Annotated[str, AfterValidator(check_hub_name)]
 Name = Annotated[str, AfterValidator(check_name)]
 
 
@@ -29,7 +44,16 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
-Scalar = str | int | float
+def level_name(value: object) -> str:
+    """What a level given by its bare value is called: as YAML writes it, and `none` for nothing."""
+    return (
+        {None: "none", True: "true", False: "false"}[value]
+        if value is None or isinstance(value, bool)
+        else str(value)
+    )
+
+
+Scalar = str | bool | int | float
 Selector = dict[str, Scalar | tuple[Scalar, ...] | None]
 """factor: level, or several; `step: n` for a checkpoint."""
 

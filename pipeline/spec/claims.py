@@ -135,7 +135,8 @@ class ClaimSpec(Model):
         given = [k for k in COMPARISONS if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"a claim needs exactly one of {', '.join(COMPARISONS)}; got {', '.join(given) or 'none'}\nKeep one of them."
+                f"a claim needs exactly one of {', '.join(COMPARISONS)}; got {', '.join(given) or 'none'}\n"
+                f"{'Keep one of them.' if given else 'Add one of them.'}"
             )
         kind = given[0]
         takes_by = kind in ("above", "below") or (self.trend or "").startswith("never")

@@ -112,7 +112,7 @@ class PublishedSpec(Model):
     @model_validator(mode="after")
     def _number_or_table(self) -> PublishedSpec:
         if (self.value is None) == (not self.rows):
-            raise ValueError("a published entry needs either value or rows\nKeep one of them.")
+            raise ValueError("a published entry needs either value or rows\nWrite one of them.")
         if bool(self.rows) != bool(self.columns):
             raise ValueError("a published table needs both columns and rows")
         for row in self.rows:

@@ -118,6 +118,14 @@ def _references(value: Any) -> set[str]:
     return set()
 
 
+def split_reference(reference: str, factors: Iterable[str]) -> tuple[str, str]:
+    """`factor` or `factor.key` → (factor, key or ""); a factor's own name may have a dot."""
+    if reference in factors:
+        return reference, ""
+    factor, _, key = reference.partition(".")
+    return factor, key
+
+
 def place_of_reference(settings: Settings, reference: str) -> PathTuple:
     """Where some settings use `${reference}`: the path of the value in the document."""
 

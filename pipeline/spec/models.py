@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from pipeline.errors import shown
 from pipeline.prompt import Prompt
-from pipeline.spec.base import Model, Name, Selector
+from pipeline.spec.base import HubName, Model, Name, Selector
 from pipeline.spec.claims import ClaimSpec
 from pipeline.spec.figures import FigureSpec, PublishedSpec, TableSpec
 from pipeline.stages.score import ScoreConfig
@@ -59,10 +59,22 @@ class Replicates(Model):
         return self
 
 
+SOURCE_WORDS = {
+    "config": ("hub", "dataset", "benchmark", "file"),
+    "split": ("hub", "file"),
+    "fields": ("hub", "dataset", "benchmark", "file"),
+    "rows": ("synthetic",),
+    "seed": ("synthetic",),
+    "params": ("synthetic",),
+    "local": ("hub", "dataset", "benchmark"),
+}
+"""Words of a source → the kinds of source that heed them; elsewhere they would be silently ignored."""
+
+
 class SourceSpec(Model):
     """Where rows come from: exactly one of hub, dataset, benchmark, file, synthetic."""
 
-    hub: str | None = Field(None, description="Data set on the hub, pinned by the lock file.", min_length=1)
+    hub: HubName | None = Field(None, description="Data set on the hub, pinned by the lock file.")
     dataset: str | None = Field(
         None, description="Name in the data set catalogue (hub name and fields known)."
     )
@@ -88,15 +100,22 @@ class SourceSpec(Model):
         ]
         if len(kinds) != 1:
             raise ValueError(
-                f"a source needs exactly one of hub, dataset, benchmark, file, synthetic; got {', '.join(kinds) or 'none'}\nKeep one of them."
+                f"a source needs exactly one of hub, dataset, benchmark, file, synthetic; got {', '.join(kinds) or 'none'}\n"
+                f"{'Keep one of them.' if kinds else 'Name one of them.'}"
             )
-        if kinds == ["synthetic"]:
-            if self.rows is None:
-                raise ValueError("a synthetic source needs rows")
-        elif self.rows is not None or self.params or self.seed:
-            raise ValueError(
-                "rows, seed and params of a source belong to synthetic sources; cut others with `rows` beside `source`"
-            )
+        kind = kinds[0]
+        if kind == "synthetic" and self.rows is None:
+            raise ValueError("a synthetic source needs rows\nAdd rows: the number to generate.")
+        for word in self.model_fields_set - {kind}:
+            if getattr(self, word) is not None and kind not in SOURCE_WORDS.get(word, (kind,)):
+                known = " or ".join(SOURCE_WORDS[word])
+                remedy = {
+                    "rows": "Cut with `rows` beside `source`.",
+                    "split": "Remove it, or name the set by `hub`.",
+                }
+                raise ValueError(
+                    f"{word} belongs to {known} sources, not to {kind}\n{remedy.get(word, 'Remove it.')}"
+                )
         return self
 
 
@@ -154,7 +173,8 @@ class DataSpec(Model):
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"a data entry needs exactly one of {', '.join(kinds)}; got {', '.join(given) or 'none'}\nKeep one of them."
+                f"a data entry needs exactly one of {', '.join(kinds)}; got {', '.join(given) or 'none'}\n"
+                f"{'Keep one of them.' if given else 'Name one of them.'}"
             )
         return self
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import Problem, SpecErrors, shown, suggest
 from pipeline.locate import Document, parse_yaml, read_yaml
-from pipeline.spec.base import check_name
+from pipeline.spec.base import check_name, level_name
 from pipeline.spec.levels import Problems, Settings, inherit
 from pipeline.spec.lock import FILE_NAME, read_lock
 from pipeline.spec.models import Spec
@@ -202,7 +202,7 @@ def _levels(spec: Spec, factor: str, kind: str, raw: Any, problems: Problems) ->
 def _bare_levels(factor: str, raw: tuple[Any, ...], problems: Problems) -> list[tuple[str, Any]]:
     levels = []
     for i, value in enumerate(raw):
-        name = str(value)
+        name = level_name(value)
         try:
             check_name(name)
         except ValueError as error:

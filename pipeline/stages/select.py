@@ -45,7 +45,8 @@ class SelectConfig(BaseConfig):
         bounds = (self.at_least, self.above, self.at_most, self.below)
         if (any(bound is not None for bound in bounds)) == bool(self.labels):
             raise ValueError(
-                "select needs either bounds (at_least, above, at_most, below) or a judge's labels"
+                "select needs either bounds (at_least, above, at_most, below) or a judge's labels\n"
+                "Write e.g. at_least: 1."
             )
         for pair in ("at_least", "above"), ("at_most", "below"):
             if all(getattr(self, name) is not None for name in pair):

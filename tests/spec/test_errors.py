@@ -215,6 +215,37 @@ CASES = {
         ("    rollouts: 4\n", "    rollouts: 4\n    mask_truncated: ${mask}\n"),
         ("factors:\n", "factors:\n  mask: {on: true, one: 1}\n"),
     ),
+    "words_that_a_source_does_not_heed": edited(
+        ("seed: 1, params: {style: short, split: train}", "split: train"),
+        (
+            "data:\n",
+            "data:\n"
+            "  a: {source: {dataset: gsm8k, split: test}}\n"
+            "  b: {source: {hub: https://huggingface.co/datasets/a/b}}\n"
+            "  c: {source: {hub: ./a}}\n"
+            "  d: {source: {hub: a/b, rows: 5}}\n"
+            "  e: {source: {}}\n"
+            "  f: {source: {synthetic: chains, rows: 4}, filters: [{where: nonsense}, judged, {judged: {by: x}}]}\n",
+        ),
+        (
+            "  model:\n",
+            "  model:\n    folder: ./model\n    url: https://huggingface.co/a/b\n    spaced: {hub: a b}\n",
+        ),
+    ),
+    "numbers_that_are_levels": edited(
+        ('"64": {inherits', "5e-5: {inherits"),
+        ('of: {sft: "64"}', "of: {sft: 5e-5}"),
+        ('of: {rl: acc, sft: "32", step: 2}', "of: {rl: [], sft: '32', step: []}"),
+        ("at_least: 0.1}", "at_least: 0.1, where: {sft: {max: []}}}"),
+    ),
+    "references_to_what_a_level_lacks": edited(
+        ("learning_rate: 1e-4", "learning_rate: ${pace.lr}"),
+        ("factors:\n", "factors:\n  pace: {slow: {lr: 1e-4}, fast: {lrr: 1e-3}}\n"),
+    ),
+    "only_where_nothing_is": edited(
+        ("[reflection_keywords]", "[{reflection_keywords: {only: [{rl: acc}, {rl: acc, sft: none}]}}]"),
+        ("  heldout:\n", "  heldout:\n  again: {data: heldout, only: [{rl: none}, {step: 3}]}\n"),
+    ),
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
