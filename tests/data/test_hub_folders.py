@@ -1,10 +1,14 @@
 """Training sets in the hub's own layout and with the real columns: every catalogued configuration is read."""
 
+import json
+
 import polars as pl
 import pytest
 
 from pipeline import datasets
-from pipeline.stages.source import from_catalogue
+from pipeline.datasets import HubSource
+from pipeline.errors import InputError
+from pipeline.stages.source import SourceConfig, from_catalogue
 
 OPENR1 = {
     "problem": ["What is 1+1?", "What is 2+2?"],
@@ -100,3 +104,42 @@ def test_types_that_the_card_states_are_left_to_the_library(tmp_path, run_stage)
     (tmp_path / "hub" / "README.md").write_text(card.replace("---\n# Rows\n", stated))
     rows, _ = run_stage("source", from_catalogue("dataset", "open_rs", local=str(tmp_path / "hub")))
     assert rows["answer"].to_list() == ["1", "2"] and rows["level"].to_list() == ["Easy", "Hard"]
+
+
+def write_lines(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def read_folder(tmp_path, run_stage):
+    """read_folder() -> rows of the folder `hub`."""
+    return lambda: run_stage("source", SourceConfig(hub=HubSource(name="a/b"), local=str(tmp_path / "hub")))[
+        0
+    ]
+
+
+def test_json_lines_of_a_folder_are_read_as_they_are_written(tmp_path, read_folder):
+    first = [{"problem": "p", "answer": "2024-01-01"}, {"problem": "q", "answer": 1}]
+    write_lines(tmp_path / "hub" / "a.jsonl", first)
+    write_lines(tmp_path / "hub" / "b.jsonl", [{"problem": "r", "answer": "x", "level": 3}])
+    rows = read_folder()
+    assert rows["answer"].to_list() == ["2024-01-01", "1", "x"] and rows["level"].to_list() == [None, None, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.jsonl", "", "a.jsonl is empty"),
+        ("a.jsonl", '{"problem": "p", "answer": "1"}\n{bad\n', r"a\.jsonl:2:2: this line is no JSON"),
+        ("a.jsonl", '{"problem": "p", "answer": "1"}\n{"problem": "p", "answer": []}\n', "a list in row 2"),
+        ("a.json", "", "cannot be read"),
+        ("a.json", '{"problem": "p", "answer": "1"}\n{"problem": "p", "answer": [1]}\n', "'answer' holds values of several"),
+        ("README.md", "---\nconfigs: [\n---\n", "cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path, read_folder, name, text, message):
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_folder()
