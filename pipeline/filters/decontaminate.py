@@ -25,7 +25,7 @@ DOC = "Drop rows that share a run of `n` words with a problem of the benchmarks 
 MAIN = "against"
 
 _FINGERPRINT = re.compile(r"-[0-9a-f]{12}$")
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 
 
 class Params(Config):

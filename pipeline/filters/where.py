@@ -19,7 +19,7 @@ Value = str | int | float | bool
 
 
 class Params(Config):
-    """The column and the tests, all of which a row must pass; a null passes none."""
+    """The column and the tests, all of which a row must pass; null and NaN pass none."""
 
     column: str = content(describe="Column that decides.")
     equals: Value | None = content(None, describe="The value it must have.")
@@ -41,7 +41,7 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     import polars as pl
 
     dtype = need_columns(rows, (params.column,), "where")[params.column]
-    column = pl.col(params.column)
+    column = pl.col(params.column).fill_nan(None) if dtype.is_float() else pl.col(params.column)
     for value in (params.equals, params.at_least, params.at_most, *(params.one_of or ())):
         if value is not None:
             _check_type(value, dtype, params.column)

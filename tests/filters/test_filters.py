@@ -63,6 +63,12 @@ def test_where_compares_typed_values(run_filters, params, kept):
     assert run_filters(frame, {"where": params})[0]["id"].to_list() == kept
 
 
+def test_where_keeps_no_row_whose_number_is_none(run_filters):
+    frame = rows_of(score=[1.0, float("nan"), None, 4.0])
+    assert run_filters(frame, {"where": {"column": "score", "at_least": 2}})[0]["id"].to_list() == ["r3"]
+    assert run_filters(frame, {"where": {"column": "score", "at_most": 2}})[0]["id"].to_list() == ["r0"]
+
+
 def test_where_refuses_a_value_of_another_type(run_filters):
     with pytest.raises(InputError, match="column 'level' holds String, compared with 3"):
         run_filters(rows_of(level=["Level 3"]), {"where": {"column": "level", "at_least": 3}})
@@ -116,6 +122,12 @@ def test_decontaminate_drops_rows_that_share_a_run_of_words(run_filters, save_ro
     assert facts["filters"][0]["dropped"] == {"shares 13 words with rows-0": 1}
     shorter, _ = run_filters(problems, {"decontaminate": {"against": ["aime24"], "n": 8}}, against=against)
     assert shorter["id"].to_list() == ["r2"]
+
+
+def test_signs_between_words_do_not_hide_a_common_run():
+    runs = Runs(13, 8)
+    runs.add("Let a_1, a_2 and b_{n+1} be roots of x^2 - 5x + 6 = 0; find a_1 + a_2.")
+    assert runs.overlaps("let a_{1}, a_{2} and b_{n + 1} be roots of x^{2}-5x+6=0")
 
 
 def test_short_benchmark_problems_count_whole():
