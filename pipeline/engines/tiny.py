@@ -165,7 +165,7 @@ def _phase_settings(config: TinyModel, phase: Phase) -> SftConfig:
         batch_size=phase.batch_size,
         learning_rate=phase.learning_rate,
         schedule=phase.schedule,
-        warmup=phase.warmup,
+        warmup=0.0 if phase.schedule == "constant" else phase.warmup,
         weight_decay=phase.weight_decay,
         loss_on=phase.loss_on,
         max_length=config.max_positions,

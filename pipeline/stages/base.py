@@ -10,7 +10,7 @@ from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
 from pipeline.job import Job
 from pipeline.prompt import Prompt
-from pipeline.stages.training import Schedule
+from pipeline.stages.training import Schedule, refuse_idle_warmup
 
 NAME = "base"
 VERSION = 1
@@ -48,6 +48,12 @@ class Phase(BaseConfig):
         "completion",
         describe="Tokens that carry loss; all: what stands in the problem is learnt, too (a dialogue's earlier turns).",
     )
+
+    @model_validator(mode="after")
+    def _warms_up(self) -> Phase:
+        if self.warmup not in (0, Phase.model_fields["warmup"].default):
+            refuse_idle_warmup(self.schedule, self.warmup)
+        return self
 
 
 class TinyModel(BaseConfig):

@@ -12,6 +12,15 @@ Schedule = Literal["cosine", "cosine_with_min_lr", "linear", "constant", "consta
 Precision = Literal["bf16", "fp32"]
 
 
+def refuse_idle_warmup(schedule: str, warmup: float) -> None:
+    """Refuse a warmup that transformers would leave out without a word."""
+    if schedule == "constant":
+        raise ValueError(
+            f"schedule constant has no warmup, so warmup {warmup} would do nothing\n"
+            "Set schedule: constant_with_warmup, or leave warmup out."
+        )
+
+
 class Lora(Config):
     """Low-rank adapters on all linear layers (peft); merged into the weights when training ends."""
 
@@ -64,6 +73,8 @@ class TrainingConfig(Config):
             raise ValueError("cpu_processes counts without GPUs only: leave it out, or set gpus: 0")
         if self.attention == "flash_attention_2" and not self.gpus:
             raise ValueError("attention: flash_attention_2 needs gpus")
+        if self.warmup:
+            refuse_idle_warmup(self.schedule, self.warmup)
         if self.lora is not None and self.deepspeed == "zero3":
             raise ValueError("lora cannot be merged under deepspeed: zero3; use zero2 or none")
         return self

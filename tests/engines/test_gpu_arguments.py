@@ -13,6 +13,7 @@ from pipeline.engines import rl, rl_trainer, sft, trainer_args
 from pipeline.engines.parallel import check_devices, deepspeed_options
 from pipeline.errors import InputError
 from pipeline.plan.compiled import compile_plan
+from pipeline.stages.base import Phase
 from pipeline.stages.rl import RewardTerm, RlConfig
 from pipeline.stages.sft import SftConfig
 from pipeline.stages.training import Lora
@@ -121,11 +122,18 @@ def test_deepspeed_takes_every_key_that_we_write(name, stage, monkeypatch):
         ({"cpu_processes": 2}, "cpu_processes counts without GPUs only"),
         ({"gpus": 0, "attention": "flash_attention_2"}, "needs gpus"),
         ({"deepspeed": "zero3", "lora": Lora()}, "cannot be merged under deepspeed: zero3"),
+        ({"schedule": "constant", "warmup": 0.1}, "would do nothing\nSet schedule: constant_with_warmup"),
     ],
 )
-def test_placements_that_exclude_each_other_are_refused_in_the_spec(changes, message):
+def test_fields_that_exclude_each_other_are_refused_in_the_spec(changes, message):
     with pytest.raises(ValueError, match=message):
         SftConfig(**SFT | changes)
+
+
+def test_a_warmup_that_a_phase_would_leave_out_is_refused_too():
+    Phase(data=(0,), schedule="constant")
+    with pytest.raises(ValueError, match=r"schedule constant has no warmup, so warmup 0\.2 would do nothing"):
+        Phase(data=(0,), schedule="constant", warmup=0.2)
 
 
 def test_vllm_copies_must_fill_the_gpus():
