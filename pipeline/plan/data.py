@@ -106,7 +106,7 @@ class DataLowering:
         known = (whole.key, rows, seed)
         if known not in self._subsets:
             self._check_size(name, rows, whole, where)
-            self._subsets[known] = self._cut(whole, rows, seed)
+            self._subsets[known] = self._cut(name, whole, rows, seed)
         return self._subsets[known]
 
     def _seed_of(self, name: str) -> int:
@@ -148,13 +148,13 @@ class DataLowering:
             return rows
         where = self.problems.document.locate(("data", name, "rows"))
         self._check_size(name, entry.rows, rows, where)
-        return self._cut(rows, entry.rows, self._seed_of(name))
+        return self._cut(name, rows, entry.rows, self._seed_of(name))
 
-    def _cut(self, whole: Rows, rows: int, seed: int) -> Rows:
-        """The artifact of the first `rows` rows in the seeded order."""
-        name = f"{whole.name}-{rows}"
+    def _cut(self, entry: str, whole: Rows, rows: int, seed: int) -> Rows:
+        """The artifact of the first `rows` rows of an entry in the seeded order."""
+        name, of = f"{whole.name}-{rows}", entry.removeprefix(BENCHMARK)
         config = stages.load("subset").Config(rows=rows, seed=seed)
-        key = self.add("subset", config, 0, {"rows": (whole.key,)}, f"{rows} rows of {whole.name}", name)
+        key = self.add("subset", config, 0, {"rows": (whole.key,)}, f"{rows} rows of {of}", name)
         return Rows(key, rows, name, str(rows))
 
     def _mix(self, name: str, entry: DataSpec, at: At | None) -> Rows | None:

@@ -6,8 +6,9 @@ decides its content. Every problem is collected; nothing here reads a file but t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline import stages
@@ -107,7 +108,7 @@ class _Lowering:
                     self._measure(cell, cell_dict, replicate, own_seed, step, policy, measures, analyses)
         if not self.problems:  # else policies may be missing for another reason
             self._check_only(analyses)
-        self.result.datasets = list(self._nodes.values())
+        self.result.datasets = self._named_apart()
         known = {name: self.data.entry(name, first) for name in self.study.spec.data}
         self.result.data_keys = {name: rows.key for name, rows in known.items() if rows is not None}
         return self.result
@@ -127,6 +128,24 @@ class _Lowering:
             parents = tuple(k for keys in inputs.values() for k in keys)
             self._nodes[key] = DataNode(name=title, stage=stage, key=key, inputs=parents)
         return key
+
+    def _named_apart(self) -> list[DataNode]:
+        """The data sets; those that several policies make alike, with the policy that made each."""
+        counted = Counter(node.name for node in self._nodes.values())
+        return [
+            replace(node, name=f"{node.name} · {maker}")
+            if counted[node.name] > 1 and (maker := self._maker(node.key))
+            else node
+            for node in self._nodes.values()
+        ]
+
+    def _maker(self, key: str) -> str | None:
+        """The policy that a data set comes from, in the study's words: of several the one with the longest chain."""
+        inputs = dict(self.graph.artifacts[key].inputs)
+        if "policy" in inputs:
+            return self.graph.artifacts[inputs["policy"][0]].title
+        makers = [self._maker(other) for keys in inputs.values() for other in keys]
+        return max(filter(None, makers), key=len, default=None)
 
     def _check_levels(self) -> None:
         """Validate levels that no cell uses, too: an error there is an error."""

@@ -70,10 +70,12 @@ class SourceLowering:
             hub = {"name": source.hub, "config": source.config, "split": source.split, "revision": revision}
             values["hub"] = {key: value for key, value in hub.items() if value is not None}
             slug = source.hub.rsplit("/", 1)[-1]
-        return self._add_source(values, source.local, path, rows, slug)
+        # a study may draw on one generator or repository many times: only its own names tell them apart
+        called = slug if slug == name else f"{name} ({slug})"
+        return self._add_source(values, source.local, path, rows, slug, called)
 
     def _add_source(
-        self, values: dict[str, Any], local: str | None, path: tuple, rows: int | None, slug: str
+        self, values: dict[str, Any], local: str | None, path: tuple, rows: int | None, slug: str, called: str
     ) -> Rows | None:
         if local is not None:
             values["local"] = local
@@ -85,7 +87,7 @@ class SourceLowering:
         )
         if config is None:
             return None
-        return Rows(self.add("source", config, 0, {}, f"source {slug}", slug), rows, slug, slug)
+        return Rows(self.add("source", config, 0, {}, f"source {called}", slug), rows, slug, slug)
 
     def _synthetic(self, source: SourceSpec, path: tuple) -> dict[str, Any] | None:
         locate = lambda below, key: self.problems.document.locate((*path, *below), key=key)
@@ -134,7 +136,9 @@ class SourceLowering:
             local=source.local,
             fields=fields,
         )
-        return Rows(self.add("source", config, 0, {}, f"source {name}", name), origin.rows, name, name)
+        called = name if source.config is None else f"{name} {source.config}"
+        title = f"source {called}" if kind == "data set" else f"benchmark {called}"
+        return Rows(self.add("source", config, 0, {}, title, name), origin.rows, name, name)
 
     def _fields(self, source: SourceSpec, path: tuple) -> Any:
         """The field map that a source gives itself, validated where it stands."""

@@ -146,6 +146,13 @@ def test_data_that_no_cell_asks_for_are_neither_planned_nor_missed_by_the_report
     assert {a.settled.index for a in plan.artifacts.values()} == set(range(len(plan.settled)))
 
 
+def test_sources_of_one_generator_and_their_subsets_are_told_apart_by_the_studys_names(plan: Plan) -> None:
+    names = [node.name for node in plan.studies[0].request().datasets]
+    assert {"source problems (chains)", "source hard (chains)"} <= set(names)
+    twice = {name for name in names if names.count(name) > 1}
+    assert not twice
+
+
 def test_data_made_by_a_phase_depend_on_its_training(plan: Plan) -> None:
     for key in _of(plan, "solve"):
         (policy,) = _inputs(plan, key)["policy"]
