@@ -156,14 +156,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         return getattr(commands, options.command)(options)
-    except StudyError as error:
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (StudyError, OSError) as problem:
+        from pipeline.attempts import failure_of
+
+        error = failure_of(problem, getattr(options, "results", Path()))
         if getattr(options, "json", False):
             print(json.dumps({"error": str(error), "exit_code": error.exit_code}))
         print(_with_count(error), file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         print("interrupted; finished work is kept and a new run resumes", file=sys.stderr)
         return 130

@@ -19,7 +19,7 @@ from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.frozen import refuse_unpinned
 from pipeline.plan.status import failures, is_locked, progress_line
 from pipeline.record import is_done
-from pipeline.render import counts_table, verdict_lines
+from pipeline.render import counts_table, failure_text, verdict_lines
 
 INCOMPLETE = 3
 POLL_SECONDS = 1.0
@@ -53,7 +53,7 @@ def _finish(plan: Plan, code: int, log: Path) -> int:
     after = dataclasses.replace(plan)
     failed = failures(after)
     for failure in failed:
-        print(f"✗ {failure.key}\n    {failure.message}\n    alone: {failure.command}", file=sys.stderr)
+        print(failure_text(failure), file=sys.stderr)
     if code == 0 and not after.to_run:
         from pipeline.reporting import build_reports
 

@@ -3,7 +3,8 @@
 `python -m pipeline.execute PLAN KEY` is the command of every rule. It reads the frozen plan, never the spec.
 The stage runs in a child process (possibly several, through accelerate) whose output goes to this
 process's own output and to `work/attempts/<n>.log`, which survives retries. Signals are passed on, so that a
-preempted stage can save; if this process is killed, the child is killed with it by the kernel.
+preempted stage can save; if this process is killed, the child is killed with it by the kernel. Whatever ends an
+attempt before its record is noted beside the log (`pipeline.attempts`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 
 import psutil
 
+from pipeline import attempts
 from pipeline.errors import StageError, StudyError
 from pipeline.parents import end_with_parent
 from pipeline.plan.frozen import FrozenPlan, read_frozen
@@ -34,6 +36,9 @@ from pipeline.warm import WarmChild, is_heavy, start_job
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 LAUNCHED = ("sft", "rl")
 """Stages that train on several GPUs of one node."""
+
+NOT_STARTED = (126, 127)
+"""Exit codes by which a shell says that a program is not there or may not be run."""
 
 LAUNCH_FILE = "accelerate.json"
 LAUNCHER_READS = ("ACCELERATE_", "DEEPSPEED_", "DS_", "FSDP_")
@@ -46,9 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         plan = read_frozen(Path(plan_path))
         execute(plan, key)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return error.exit_code
+    except (StudyError, OSError) as error:
+        failure = attempts.failure_of(error, Path(plan_path).parent.parent)
+        with contextlib.suppress(OSError):  # where the disk is full, the log cannot be written either
+            print(f"error: {failure}", file=sys.stderr, flush=True)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -59,12 +68,27 @@ def execute(plan: FrozenPlan, key: str) -> None:
         if is_done(folder):
             print(f"{key}: done already")
             return
-        _check_inputs(plan, key)
-        (folder / "work").mkdir(exist_ok=True)
-        started = time.time()
-        usage = _run_stage(plan, key, folder, lock)
-        outcome = json.loads((folder / "work" / "facts.json").read_text())
-        write_record(folder, _record(plan, key, outcome, started, usage))
+        work = folder / "work"
+        work.mkdir(exist_ok=True)
+        log = attempts.begin(work)
+        try:
+            _make(plan, key, folder, lock, log)
+        except (StudyError, OSError) as error:
+            failure = attempts.failure_of(error, folder)
+            with contextlib.suppress(OSError):
+                attempts.note_failure(work, failure)
+            ending = attempts.read_ending(folder) or attempts.Ending(failure.what, failure.remedy)
+            raise type(failure)(f"{key}: {ending.what}", ending.remedy.replace("\n", "\n    ")) from None
+        (work / attempts.RESERVE).unlink(missing_ok=True)
+
+
+def _make(plan: FrozenPlan, key: str, folder: Path, lock: int, log: Path) -> None:
+    """One attempt at an artifact."""
+    _check_inputs(plan, key)
+    started = time.time()
+    usage = _run_stage(plan, key, folder, lock, log)
+    outcome = json.loads((folder / "work" / "facts.json").read_text())
+    write_record(folder, _record(plan, key, outcome, started, usage))
 
 
 def _check_inputs(plan: FrozenPlan, key: str) -> None:
@@ -72,26 +96,27 @@ def _check_inputs(plan: FrozenPlan, key: str) -> None:
     for name in plan.input_keys(key):
         folder = plan.folder(name)
         if not is_done(folder):
-            raise StageError(f"{key}: its input {name} is not done", f"Run `studyc why {name}`.")
+            raise StageError(f"its input {name} is not done", f"Run `studyc why {name}`.")
         damage = find_damage(folder)
         if damage:
             remedy = f"Restore the file, or remove {folder / 'record.json'} so that it is made again."
-            raise StageError(f"{key}: its input {name} is damaged: {damage}", remedy)
+            raise StageError(f"its input {name} is damaged: {damage}", remedy)
 
 
-def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int) -> dict[str, float]:
+def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int, log: Path) -> dict[str, float]:
     """Run the stage's process to its end; returns its processor seconds and peak memory."""
     work = folder / "work"
     job_file = work / "job.json"
-    for stale in ("facts.json", "failure.json", "progress.json"):
+    for stale in ("facts.json", "progress.json"):
         (work / stale).unlink(missing_ok=True)
     job_file.write_text(json.dumps(plan.job(key), indent=1))
-    attempt = _next_attempt(work)
-    child = _start_warm(plan, key, job_file, lock) or _start_cold(plan, key, job_file, lock)
-    with attempt.open("wb") as copy:
+    with log.open("wb") as copy:
+        child = _start_warm(plan, key, job_file, lock) or _start_cold(plan, key, job_file, lock)
         code = _tee(child, copy)
-    if code != 0:
-        raise _failure(key, code, work, attempt)
+    if code in NOT_STARTED:
+        raise _no_interpreter(plan, key, *attempts.last_words(log, lines=1))
+    if code != 0 or not (work / "facts.json").exists():
+        raise attempts.explain_exit(code, log)
     if isinstance(child, WarmChild):
         return {**child.usage, "warm_start": True}
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -121,14 +146,30 @@ def _start_cold(plan: FrozenPlan, key: str, job_file: Path, lock: int) -> subpro
             {k: v for k, v in environment.items() if not k.startswith(LAUNCHER_READS)},
         )
         _write_launch_file(plan, key, job_file.with_name(LAUNCH_FILE))
-    return kind(
-        _command(plan, key, job_file),
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=(lock,),
-        preexec_fn=_begin_child if platform.system() == "Linux" else None,
+    try:
+        return kind(
+            _command(plan, key, job_file),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(lock,),
+            preexec_fn=_begin_child if platform.system() == "Linux" else None,
+        )
+    except OSError as error:
+        raise _no_interpreter(plan, key, str(error.strerror)) from None
+
+
+def _no_interpreter(plan: FrozenPlan, key: str, *why: str) -> StageError:
+    """A stage's interpreter that cannot be started, here or behind the environment's set-up line."""
+    name = plan.environment(key)
+    what = ": ".join(
+        [f"the Python of environment {name!r} does not start: {plan.site.interpreter(name)[0]}", *why]
+    )
+    made_by = {"training": "make env", "vllm": "make env-vllm"}[name]
+    return StageError(
+        what,
+        f"Set it up (`{made_by}`), or name one that is there under `environments: {{{name}: {{python: …}}}}` in the site file.",
     )
 
 
@@ -209,34 +250,16 @@ def _tee(child: subprocess.Popen[bytes] | WarmChild, copy: Any) -> int:
     previous = {number: signal.signal(number, lambda n, _: child.send_signal(n)) for number in PASSED_ON}
     try:
         while block := child.stdout.read1(1 << 16):
-            sys.stdout.buffer.write(block)
-            sys.stdout.buffer.flush()
-            copy.write(block)
-            copy.flush()
+            for stream in (sys.stdout.buffer, copy):
+                with contextlib.suppress(
+                    OSError
+                ):  # a full disk or a reader that left: no reason to end the stage
+                    stream.write(block)
+                    stream.flush()
         return child.wait()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _next_attempt(work: Path) -> Path:
-    attempts = work / "attempts"
-    attempts.mkdir(exist_ok=True)
-    return attempts / f"{len(list(attempts.glob('*.log'))) + 1:03d}.log"
-
-
-def _failure(key: str, code: int, work: Path, log: Path) -> StageError:
-    note = work / "failure.json"
-    if note.exists():
-        said = json.loads(note.read_text())
-        return StageError(f"{key}: {said['what']}", f"{said['remedy']}\n    log: {log}".strip())
-    if code < 0:
-        name = signal.Signals(-code).name
-        hint = " (often the kernel's answer to too little memory)" if -code == signal.SIGKILL else ""
-        return StageError(
-            f"{key}: killed by {name}{hint}", f"Run again: it resumes from its working files.\n    log: {log}"
-        )
-    return StageError(f"{key}: its process ended with exit code {code}", f"log: {log}")
 
 
 def _record(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.plan.compiled import Plan, StudyPlan
     from pipeline.plan.explain import Explanation
-    from pipeline.plan.status import StatusGrid
+    from pipeline.plan.status import Failure, StatusGrid
 
 TRAINING = ("base", "sft", "rl")
 
@@ -152,9 +153,14 @@ def status_text(grid: StatusGrid) -> str:
     lines += ["", "  " + ", ".join(f"{count} {state}" for state, count in grid.totals.items() if count)]
     for running in grid.running:
         lines.append(f"  ▶ {running}")
-    for failed in grid.failed:
-        lines += [f"  ✗ {failed.key}", f"      {failed.message}", f"      {failed.command}"]
+    lines += [indent(failure_text(failed), "  ") for failed in grid.failed]
     return "\n".join(lines)
+
+
+def failure_text(failed: Failure) -> str:
+    """An artifact that failed: why, what to do, and how to make it alone."""
+    lines = [*failed.message.splitlines(), *failed.remedy.splitlines(), f"alone: {failed.command}"]
+    return "\n".join([f"✗ {failed.key}", *(f"    {line}" for line in lines)])
 
 
 def verdict_lines(claims: Mapping[str, Any]) -> list[str]:

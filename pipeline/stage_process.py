@@ -6,16 +6,16 @@ the stage and leaves `facts.json` beside the job file, or `failure.json` with on
 
 from __future__ import annotations
 
-import errno
 import importlib.metadata
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
-from pipeline import stages
+from pipeline import attempts, stages
 from pipeline.errors import StageError, StudyError
 from pipeline.job import Job
 from pipeline.parents import end_with_parent
@@ -26,14 +26,6 @@ PACKAGES = (
     "polars", "pydantic", "tokenizers", "safetensors", "math-verify", "latex2sympy2-extended", "numpy",
 )  # fmt: skip
 """Packages whose versions go into a record where they are installed."""
-
-NO_SPACE = (
-    "No space left on device",
-    "Disk quota exceeded",
-    "unexpected pos ",
-    "basic_ios::clear: iostream error",
-)
-"""What a full disk is called by the system, by safetensors, and (the last two) by torch.save."""
 
 
 def main(job_file: Path) -> int:
@@ -46,15 +38,13 @@ def main(job_file: Path) -> int:
     except StudyError as error:
         return _fail(job_file, error)
     except Exception as error:  # the one place where a stage's unforeseen errors end as a message
-        if getattr(error, "errno", None) == errno.ENOSPC or any(words in str(error) for words in NO_SPACE):
-            what = f"no space left on device while writing {described['folder']}"
-            return _fail(
-                job_file,
-                StageError(what, "Free some space and run again; finished work and working files are kept."),
-            )
+        if attempts.is_full(error):
+            return _fail(job_file, attempts.out_of_space(described["folder"]))
         traceback.print_exc()
         what = f"{type(error).__name__}: {str(error).strip()[:2000]}"
-        return _fail(job_file, StageError(what, "This was not foreseen; the log above has the traceback."))
+        return _fail(job_file, StageError(what, "This was not foreseen; the log has the traceback."))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     if is_launched:
         _wait_for_all()
     if os.environ.get("RANK", "0") == "0":
@@ -96,12 +86,7 @@ def _run(described: dict[str, Any]) -> dict[str, Any]:
 def _fail(job_file: Path, error: StudyError) -> int:
     print(f"error: {error}", file=sys.stderr, flush=True)
     try:
-        text = json.dumps({"kind": type(error).__name__, "what": error.what, "remedy": error.remedy})
-        note = job_file.with_name("failure.json")
-        if (
-            not note.exists()
-        ):  # of several processes the first says why; the others lost their connection to it
-            write_atomically(note, text)
+        attempts.note_failure(job_file.parent, error)
     except OSError as unwritable:
         print(f"(the failure could not be noted: {unwritable})", file=sys.stderr)
     return error.exit_code

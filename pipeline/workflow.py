@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.attempts import failure_of
 from pipeline.errors import RefusedError, StudyError
 from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
@@ -157,8 +158,8 @@ class Workflow:
                 return
             write_frozen(self._compiled, self.plan)
             self._warm_up()
-        except StudyError as error:
-            _stop(error)
+        except (StudyError, OSError) as error:
+            _stop(failure_of(error, self.plan.results))
         settings = self._snakemake.dag_settings
         if settings.forceall or settings.forcerun or settings.forcetargets:
             self._done = frozenset()

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.attempts import last_words, newest_log
 from pipeline.errors import InputError, suggest
 from pipeline.plan.artifact import Artifact, fingerprint_payload
 from pipeline.plan.compiled import Plan
+from pipeline.plan.status import command_alone
 
 MAX_COMPARED = 2_000
 """Finished artifacts of the stage that are looked at for the nearest one."""
@@ -68,20 +70,9 @@ def explain(plan: Plan, name: str) -> Explanation:
         nearest=nearest,
         changes=changes,
         needed_by=tuple(k for k, other in plan.artifacts.items() if key in other.input_keys),
-        last_words=last_words(folder) if key not in plan.done else (),
-        command=""
-        if key in plan.done
-        else f"snakemake {folder}/record.json --config study={plan.studies[0].study.document.file}",
+        last_words=last_words(newest_log(folder)) if key not in plan.done else (),
+        command="" if key in plan.done else command_alone(plan, key),
     )
-
-
-def last_words(folder: Any, lines: int = 5) -> tuple[str, ...]:
-    """The last lines of the newest attempt's log."""
-    logs = sorted((folder / "work" / "attempts").glob("*.log"))
-    if not logs:
-        return ()
-    text = logs[-1].read_bytes()[-4_000:].decode(errors="replace").replace("\r", "\n")
-    return tuple(line[:200] for line in text.splitlines() if line.strip())[-lines:]
 
 
 def _verdict(plan: Plan, key: str) -> str:

@@ -260,11 +260,11 @@ def snapshot_code(results: Path, name: str) -> None:
     if target.is_dir():
         return
     scratch = target.with_name(f".{name}.{os.getpid()}")
-    for path in _package_files():
-        copy = scratch / PACKAGE.name / path.relative_to(PACKAGE)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
     try:
+        for path in _package_files():
+            copy = scratch / PACKAGE.name / path.relative_to(PACKAGE)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
         os.replace(scratch, target)
     except OSError:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.attempts import read_ending
 from pipeline.plan.compiled import Plan, StudyPlan
+from pipeline.record import NAME as RECORD
+from pipeline.record import is_done
 
 STATES = ("done", "running", "failed", "waiting")
 COLUMNS = ("base", "sft", "rl", "sample", "score")
@@ -27,10 +31,11 @@ class StatusRow:
 
 @dataclass(frozen=True)
 class Failure:
-    """An artifact that failed: what its log said and the command that makes it alone."""
+    """An artifact whose last attempt failed: why, what to do, and the command that makes it alone."""
 
     key: str
     message: str
+    remedy: str
     command: str
 
 
@@ -70,7 +75,9 @@ def state_of(plan: Plan, key: str) -> str:
     folder = plan.results / plan.artifacts[key].stage / key
     if is_locked(folder):
         return "running"
-    return "failed" if (folder / "work" / "failure.json").exists() else "waiting"
+    if is_done(folder):  # since the plan looked
+        return "done"
+    return "failed" if read_ending(folder) else "waiting"
 
 
 def progress_line(plan: Plan, key: str) -> str:
@@ -103,21 +110,19 @@ def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
         for label, row in cells.items()
     )
     counted = Counter(states.values())
-    spec = study.study.document.file
     return StatusGrid(
         study=study.study.name,
         stages=tuple(stage for stage in COLUMNS if stage in present),
         rows=rows,
         totals={state: counted[state] for state in STATES},
         running=tuple(progress_line(plan, key) for key, state in states.items() if state == "running"),
-        failed=tuple(_failure(plan, key, spec) for key, state in states.items() if state == "failed"),
+        failed=tuple(_failure(plan, key) for key, state in states.items() if state == "failed"),
     )
 
 
 def failures(plan: Plan) -> list[Failure]:
     """Every artifact of a plan that failed and is not being made again."""
-    spec = plan.studies[0].study.document.file
-    return [_failure(plan, key, spec) for key in plan.artifacts if state_of(plan, key) == "failed"]
+    return [_failure(plan, key) for key in plan.artifacts if state_of(plan, key) == "failed"]
 
 
 def _lineage(plan: Plan, policy: str) -> list[str]:
@@ -127,11 +132,16 @@ def _lineage(plan: Plan, policy: str) -> list[str]:
     return keys
 
 
-def _failure(plan: Plan, key: str, spec: str) -> Failure:
-    artifact = plan.artifacts[key]
-    folder = plan.results / artifact.stage / key
-    try:
-        message = json.loads((folder / "work" / "failure.json").read_text())["what"]
-    except (OSError, ValueError, KeyError):
-        message = "failed without a message"
-    return Failure(key, message, f"snakemake {folder}/record.json --config study={spec}")
+def _failure(plan: Plan, key: str) -> Failure:
+    ending = read_ending(plan.results / plan.artifacts[key].stage / key)
+    message, remedy = (ending.what, ending.remedy) if ending else ("failed without a message", "")
+    return Failure(key, message, remedy, command_alone(plan, key))
+
+
+def command_alone(plan: Plan, key: str) -> str:
+    """The command that makes one artifact of a plan."""
+    specs = [study.study.document.file for study in plan.studies]
+    named = f"study={specs[0]}" if len(specs) == 1 else f"studies={' '.join(specs)}"
+    elsewhere = [f"results={plan.results}"] if str(plan.results) != "results" else []
+    record = plan.results / plan.artifacts[key].stage / key / RECORD
+    return shlex.join(["snakemake", str(record), "--config", named, *elsewhere])
