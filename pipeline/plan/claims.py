@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.design import STEP, chosen_levels
@@ -10,8 +11,8 @@ from pipeline.errors import suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.claim_parts import ClaimParts
 from pipeline.plan.lower import Lowered
-from pipeline.plan.metrics import Metrics
-from pipeline.plan.quantities import MEASURE, Quantities
+from pipeline.plan.metrics import Metrics, is_share
+from pipeline.plan.quantities import MEASURE, METRIC, Quantities, listed
 from pipeline.plan.wording import describe_claim
 from pipeline.report.request import CompiledClaim, Part
 from pipeline.spec.claims import ClaimSpec
@@ -39,6 +40,8 @@ class _Compiler:
         before = len(self.problems)
         self._check(claim, path)
         metric = self.metrics.name(claim.metric, (*path, "metric"), self._measures(claim))
+        if metric is not None and is_share(metric):
+            self._check_shares(claim, path, metric)
         if len(self.problems) > before or metric is None:
             return None
         parts: list[Part] = []
@@ -71,8 +74,11 @@ class _Compiler:
             selector = getattr(claim, side)
             if selector:
                 self.quantities.check(selector, (*path, side))
+            if selector and side != "where":
+                self._check_within(selector, claim.where, (*path, side))
         for i, selector in enumerate(claim.order or ()):
             self.quantities.check(selector, (*path, "order", i))
+            self._check_within(selector, claim.where, (*path, "order", i))
         if claim.first is not None:
             self.quantities.check(claim.first.reaches, (*path, "first", "reaches"))
             self._check_along(claim.first.along, (*path, "first", "along"))
@@ -84,6 +90,33 @@ class _Compiler:
         for i, measure in enumerate(self._measures(claim)):
             place = (*path, "measure") if isinstance(claim.measure, str) else (*path, "measure", i)
             self.quantities.check_measure(measure, place)
+            if measure in self._measures(claim)[:i]:
+                self.problems.add(place, f"measure {measure!r} is named twice", "Remove one.")
+
+    def _check_shares(self, claim: ClaimSpec, path: PathTuple, metric: str) -> None:
+        """Note a bound that no share can reach: 60 where 0.6 is meant."""
+        sides = [getattr(claim, side) or {} for side in SIDES] + list(claim.order or ())
+        if claim.relative_to is not None or claim.first is not None or any(METRIC in side for side in sides):
+            return
+        bounds = {word: getattr(claim, word) for word in ("at_least", "at_most", "by")}
+        bounds |= {("between", i): value for i, value in enumerate(claim.between or ())}
+        for word, value in bounds.items():
+            if value is not None and abs(value) > 1:
+                place = (*path, *word) if isinstance(word, tuple) else (*path, word)
+                what = f"{metric} is a share between 0 and 1, and {value:g} is none"
+                self.problems.add(place, what, f"Write {value / 100:g} for {value:g} %.")
+
+    def _check_within(self, selector: Mapping[str, Any], where: Mapping[str, Any], path: PathTuple) -> None:
+        """Note a level of one side that `where`, which restricts all sides, leaves out."""
+        for factor, value in selector.items():
+            if factor not in where or factor not in self.study.factors or isinstance(where[factor], Mapping):
+                continue
+            left_out = set(chosen_levels(listed(value))) - set(chosen_levels(where[factor]))
+            if left_out:
+                what = f"{path[2]} names {factor}: {', '.join(sorted(left_out))}, and where leaves it out"
+                self.problems.add(
+                    (*path, factor), what, f"Change one of the two, or take {factor!r} out of where."
+                )
 
     def _check_each(self, claim: ClaimSpec, path: PathTuple) -> None:
         sides = [getattr(claim, side) or {} for side in SIDES if side != "where"] + list(claim.order or ())
@@ -93,6 +126,8 @@ class _Compiler:
                 self.problems.add(
                     (*path, "for_each"), f"factor {factor!r} is unknown", suggest(factor, known)
                 )
+            elif factor in claim.for_each[:i]:
+                self.problems.add((*path, "for_each", i), f"factor {factor!r} is named twice", "Remove one.")
             elif any(factor in side for side in sides) or (factor == MEASURE and claim.measure is not None):
                 self.problems.add(
                     (*path, "for_each", i),

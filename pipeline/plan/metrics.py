@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline import analyses, rewards
 from pipeline.design import Cell
-from pipeline.errors import StudyError, suggest
+from pipeline.errors import StudyError, shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.lower import Lowered
 from pipeline.report.request import GivenMetric
@@ -23,7 +23,14 @@ from pipeline.spec.levels import Problems
 
 BUILT_IN = ("accuracy", "tokens", "truncated", "token_efficiency")
 CURVES = ("reward", "accuracy_reward", "tokens", "truncated", "kl", "loss", "token_accuracy")
+LOGGED = {"sft": ("loss", "token_accuracy"), "rl": tuple(c for c in CURVES if c != "token_accuracy")}
+"""What the trainings of each stage log."""
 COLUMNS = ("correct", "accuracy", "tokens", "truncated")
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric lies between 0 and 1."""
+    return metric in ("accuracy", "truncated") or "@" in metric
 
 
 class Metrics:
@@ -189,6 +196,9 @@ class Metrics:
                 )
             else:
                 self._check_column(condition, {}, (*path, "given", condition))
+                if condition == "tokens" and isinstance(spec.given[condition], bool):
+                    what = f"a condition on tokens is a range, not {shown(spec.given[condition])}"
+                    self.problems.add((*path, "given", condition), what, "Write [low, high].")
         if len(self.problems) > before:
             return None
         given = GivenMetric(

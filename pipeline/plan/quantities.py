@@ -6,14 +6,14 @@ with its place. Reserved words beside the factors: step, measure, metric; a valu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.design import STEP, CellIndex, check_selector, chosen_levels
 from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.lower import Lowered
-from pipeline.plan.metrics import Metrics
+from pipeline.plan.metrics import LOGGED, Metrics
 from pipeline.report.quantities import Curve, Extreme, Fact, Mean
 from pipeline.spec.levels import Problems
 
@@ -58,20 +58,24 @@ class Quantities:
             )
         for key, value in selector.items():
             if key == MEASURE:
-                for name in chosen_levels(_listed(value)):
+                for name in chosen_levels(listed(value)):
                     self.check_measure(name, (*path, key))
+                if listed(value) == ():
+                    self.problems.add(
+                        (*path, key), "no measure is listed", "Name one, or leave it out for all."
+                    )
             elif key == METRIC:
                 self.metrics.name(value, (*path, key))
             elif key == STEP:
                 self._check_step(value, (*path, key))
-            elif isinstance(value, Mapping) and not (is_pick(value) and isinstance(_listed(value), tuple)):
+            elif isinstance(value, Mapping) and not (is_pick(value) and isinstance(listed(value), tuple)):
                 self.problems.add(
                     (*path, key),
                     f"{key}: it should be a level, a list of levels or a pick",
                     "Write {max: [a, b]}.",
                 )
             else:
-                factors[key] = _listed(value)
+                factors[key] = listed(value)
         check_selector(self.study, factors, path, self.problems, steps=True)
 
     def ordered_levels(self, along: Any) -> tuple[str, list[Any]]:
@@ -92,7 +96,10 @@ class Quantities:
     def _check_step(self, value: Any, path: PathTuple) -> None:
         inner = next(iter(value.values())) if is_pick(value) else value
         steps = inner if isinstance(inner, tuple) else (inner,)
-        if not (is_stretch(inner) or inner is None or all(type(step) is int for step in steps)):
+        is_list = inner is None or (bool(steps) and all(type(step) is int for step in steps))
+        if is_stretch(inner):
+            is_list = inner.get("from", 0) <= inner.get("to", inner.get("from", 0))
+        if not is_list:
             self.problems.add(
                 path,
                 f"step: {shown(value)} is no step",
@@ -117,12 +124,13 @@ class Quantities:
         if family == "data":
             name, _, fact = rest.partition(".")
             return Fact(name=name, key=self.lowered.data_keys[name], fact=fact)
+        named = () if fixed else tuple(selector)  # of `for_each`, some may have fewer levels than others
         picked = next((key for key, value in merged.items() if is_pick(value)), None)
         if picked is None:
             return (
                 self._curve(rest, merged, "mean", path)
                 if family == "training"
-                else self._mean(metric, merged, path)
+                else self._mean(metric, merged, named, path)
             )
         pick, levels = next(iter(merged[picked].items()))
         if not isinstance(levels, tuple):
@@ -131,12 +139,16 @@ class Quantities:
             self.problems.add(path, f"{picked}: {pick} of one level", f"List the levels: {{{pick}: [a, b]}}.")
             return None
         found = [
-            self._curve(rest, at, "mean", path) if family == "training" else self._mean(metric, at, path)
+            self._curve(rest, at, "mean", path)
+            if family == "training"
+            else self._mean(metric, at, named, path)
             for at in ({**merged, picked: level} for level in levels)
         ]
         return None if any(q is None for q in found) else Extreme(pick=pick, among=tuple(found))
 
-    def _mean(self, metric: str, merged: Mapping[str, Any], path: PathTuple) -> Mean | None:
+    def _mean(
+        self, metric: str, merged: Mapping[str, Any], named: Collection[str], path: PathTuple
+    ) -> Mean | None:
         steps = merged.get(STEP)
         if isinstance(steps, Mapping):
             self.problems.add(
@@ -161,6 +173,8 @@ class Quantities:
         ]
         if not found:
             return self._note_nothing(merged, path, self._remedy(steps))
+        if idle := self._idle(merged, named, wanted, measures):
+            return self._note_nothing({**merged, **idle}, path, self._remedy(idle.get(STEP)))
         if lacking := self._places_without(merged, wanted, measures):
             if self.metrics.is_whole:
                 what = f"measure {lacking[0]!r} is not taken at {lacking[1]}"
@@ -173,6 +187,34 @@ class Quantities:
         if not self.metrics.is_measured(metric, (self.lowered.units[index].measure for index in found), path):
             return None
         return Mean(metric=metric, units=tuple(found))
+
+    def _idle(
+        self,
+        merged: Mapping[str, Any],
+        named: Collection[str],
+        steps: Sequence[int | None],
+        measures: Sequence[str],
+    ) -> dict[str, Any]:
+        """A level or a step that a side lists and that no cell found has: it would silently not count.
+
+        `named` are the words of the side itself; what `where` lists only restricts.
+        """
+        taken = self.lowered.cell_units
+        places = [
+            (cell, step)
+            for cell in self._match(merged)
+            for step in steps
+            if any((cell, step, name) in taken for name in measures)
+        ]
+        for step in steps:
+            if all(other != step for _, other in places):
+                return {STEP: step}
+        for factor, value in merged.items():
+            if factor in named and factor in self.study.factors and isinstance(value, tuple):
+                for level in chosen_levels(value):
+                    if all(cell.level(factor) != level for cell, _ in places):
+                        return {factor: level}
+        return {}
 
     def _places_without(
         self, merged: Mapping[str, Any], steps: Sequence[int | None], measures: Sequence[str]
@@ -214,6 +256,10 @@ class Quantities:
             for cell in self._match(merged)
             for index in runs.get(tuple(cell.as_dict().items()), {}).values()
         ]
+        logged = {self.lowered.runs[index].stage for index in found}
+        if found and (without := [stage for stage in sorted(logged) if column not in LOGGED[stage]]):
+            what = f"a training of stage {without[0]} logs no {column!r}"
+            return self.problems.add(path, what, f"It logs {', '.join(LOGGED[without[0]])}.")
         if found:
             return Curve(column=column, runs=tuple(found), first=first, last=last, pick=pick)
         return self._note_nothing(merged, path, "Name cells that train.")
@@ -245,6 +291,6 @@ class Quantities:
         return "Add the cells to `cells`, or change the claim."
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """The levels of a pick, or the value itself."""
     return next(iter(value.values())) if is_pick(value) else value

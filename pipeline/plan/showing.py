@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.design import STEP, Cell, CellIndex, check_selector, chosen_levels
-from pipeline.errors import suggest
+from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.lower import Lowered
 from pipeline.plan.metrics import Metrics
+from pipeline.plan.published import has_values, make_number
 from pipeline.plan.tabulating import compile_table
 from pipeline.report.request import FigureRequest, Published, TableRequest
 from pipeline.spec.figures import FigureSpec, PublishedSpec, TableSpec
@@ -68,7 +69,12 @@ class _Compiler:
         measures = self._measures(spec.measure, (*path, MEASURE))
         metrics = spec.y if isinstance(spec.y, tuple) else (spec.y,)
         asked = measures or (() if spec.panels == MEASURE else tuple(self.study.measures))
-        y = [self._metric(metric, (*path, "y"), asked) for metric in metrics]
+        y = [
+            self._metric(
+                m, (*path, "y", i) if isinstance(spec.y, tuple) else (*path, "y"), asked, curves=True
+            )
+            for i, m in enumerate(metrics)
+        ]
         is_factor = spec.x in self.study.factors
         if not is_factor and spec.x != STEP:
             known = (*self.study.factors, STEP, "tokens", "accuracy")
@@ -83,8 +89,12 @@ class _Compiler:
             self._is_cell(spec.baseline, (*path, "baseline"), "a baseline")
         if len(self.problems) > before or None in y:
             return None
-        if any(str(metric).startswith("training.") for metric in y) and spec.x != STEP:
+        of_training = [str(metric).startswith("training.") for metric in y]
+        if any(of_training) and spec.x != STEP:
             self.problems.add((*path, "x"), "a training curve is drawn against step", "Write x: step.")
+        if any(of_training) and not all(of_training):
+            what = "a figure shows training curves or metrics of responses, not both"
+            self.problems.add((*path, "y"), what, "Draw two figures.")
         self._check_points(spec, path)
         for metric in (m for m in y if not _is_training(m)):
             sets = (
@@ -114,10 +124,16 @@ class _Compiler:
             bands=spec.band if isinstance(spec.band, dict) else {"": spec.band} if spec.band else {},
         )
 
-    def _metric(self, metric: Any, path: PathTuple, measures: tuple[str, ...]) -> str | None:
+    def _metric(
+        self, metric: Any, path: PathTuple, measures: tuple[str, ...], *, curves: bool = False
+    ) -> str | None:
         """The name of a metric that is taken on every one of the measures; None after noting what is wrong."""
         before = len(self.problems)
         name = self.metrics.name(metric, path, measures)
+        if name is not None and name.startswith(("data.",) if curves else ("data.", "training.")):
+            what = f"{name} is no measure of responses"
+            remedy = "Claims may speak of it; a training curve is also the y of a figure over step."
+            self.problems.add(path, what, remedy)
         if name is None or len(self.problems) > before or not self.metrics.is_measured(name, measures, path):
             return None
         return name
@@ -178,10 +194,10 @@ class _Compiler:
 
     def _check_points(self, spec: FigureSpec, path: PathTuple) -> None:
         """Note a point that is several cells, naming the factor that tells them apart."""
-        shown = [f for f in (*spec.lines, spec.panels, spec.x) if f in self.study.factors]
+        axes = [f for f in (*spec.lines, spec.panels, spec.x) if f in self.study.factors]
         cells = self.cells.match(spec.where)
         if spec.x not in (*self.study.factors, STEP):
-            shown = list(self.study.factors)  # a scatter has a point per cell
+            axes = list(self.study.factors)  # a scatter has a point per cell
         elif spec.x == STEP and not any(
             m for m in cells if any((m, s) in self.steps for s in self._steps_of(m))
         ):
@@ -194,7 +210,7 @@ class _Compiler:
         for cell in cells:
             if spec.x == STEP and not self._steps_of(cell):
                 continue
-            place = tuple(cell.level(f) for f in shown)
+            place = tuple(cell.level(f) for f in axes)
             other = seen.setdefault(place, cell)
             if other is not cell:
                 factor = next(f for f in self.study.factors if cell.level(f) != other.level(f))
@@ -263,10 +279,12 @@ class _Compiler:
             measures = self._measures(spec.measure, (*path, MEASURE))
             metric = self._metric(spec.metric, (*path, "metric"), measures or tuple(self.study.measures))
             if metric is not None and self._is_cell(spec.cell, (*path, "cell")):
-                yield self._number(spec, spec.cell, label, (JOINED.join(measures), metric), spec.value)
+                yield make_number(spec, spec.cell, label, (JOINED.join(measures), metric), spec.value)
             return
         columns = [self._column(text, (*path, "columns", i)) for i, text in enumerate(spec.columns)]
         for i, row in enumerate(spec.rows):
+            if not has_values(row, len(spec.columns), (*path, "rows", i), self.problems):
+                continue
             own = {factor: level for factor, level in row.items() if factor not in ("values", "label")}
             cell = {**spec.cell, **own}
             is_ours = bool(own) or not row.get("label")
@@ -276,7 +294,7 @@ class _Compiler:
             words = " ".join(filter(None, (label, words)))
             for column, value in zip(columns, row["values"], strict=True):
                 if column is not None and value is not None:
-                    yield self._number(spec, cell if is_ours else {}, words, column, value, is_ours=is_ours)
+                    yield make_number(spec, cell if is_ours else {}, words, column, value, is_ours=is_ours)
 
     def _is_cell(self, cell: Mapping[str, Any], path: PathTuple, what: str = "a published number") -> bool:
         """Whether exactly one cell (at its step) answers to a selector; else a problem."""
@@ -288,44 +306,20 @@ class _Compiler:
         found = [c for c in self.cells.match(cell) if (c, step) in self.steps]
         if len(found) == 1 or not self.metrics.is_whole:
             return len(found) == 1
-        shown = ", ".join(f"{f}: {v}" for f, v in cell.items()) or "all cells"
+        words = shown(cell) if cell else "all cells"
         if found:
             differ = next(f for f in self.study.factors if len({c.level(f) for c in found}) > 1)
             self.problems.add(
                 path,
-                f"{len(found)} cells answer to {what} ({shown})",
+                f"{len(found)} cells answer to {what} ({words})",
                 f"Name its level of {differ!r}.",
             )
         else:
             remedy = "Add the cell to `cells`"
             if "published" in what:
                 remedy += ", or give the row a label alone: it is another work's then"
-            self.problems.add(path, f"no cell answers to {what} ({shown})", f"{remedy}.")
+            self.problems.add(path, f"no cell answers to {what} ({words})", f"{remedy}.")
         return False
-
-    def _number(
-        self,
-        spec: PublishedSpec,
-        cell: Mapping[str, Any],
-        label: str,
-        column: tuple[str, str],
-        value: float,
-        *,
-        is_ours: bool = True,
-    ) -> Published:
-        measure, metric = column
-        is_share = metric in ("accuracy", "truncated") or "@" in metric
-        step = cell.get(STEP)
-        return Published(
-            label=label or " · ".join(str(level) for level in cell.values()),
-            cell={f: chosen_levels(level)[0] for f, level in cell.items() if f != STEP},
-            metric=metric,
-            value=value / 100 if spec.unit == "percent" and is_share else float(value),
-            source=spec.source,
-            measure=measure or None,
-            step=step if isinstance(step, int) else None,
-            is_ours=is_ours,
-        )
 
 
 def _is_training(y: Any) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.design import STEP, Cell, CellIndex, check_selector, chosen_levels
-from pipeline.errors import suggest
+from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.report.request import TableRequest
 from pipeline.spec.figures import TableSpec
@@ -64,7 +64,7 @@ def _check_checkpoints(
     """Note unknown factors, levels and steps that are none."""
     check_selector(study, selector, path, problems, steps=True)
     if not all(type(step) is int for step in _steps_in(selector)):
-        what = f"step: {selector[STEP]!r} is no checkpoint"
+        what = f"step: {shown(selector[STEP])} is no checkpoint"
         problems.add((*path, STEP), what, "Write a step, or a list of steps.")
 
 
@@ -86,6 +86,12 @@ def _check_rows(
             for step in _steps_in(selector) or (None,)
             if (cell, step) in measured
         ]
+        matched = index.match(selector)
+        for step in _steps_in(selector) if found else ():
+            if not any((cell, step) in measured for cell in matched):
+                what = f"table {name!r}: no cell has a checkpoint {step}"
+                place = path if spec.cells and STEP in spec.cells[i] else ("tables", name, "where")
+                problems.add((*place, STEP), what, "Name steps that the RL level publishes.")
         if not found or len({*rows, *found}) < len(rows) + len(found):
             what = "has rows that are several cells" if found else "has no cell"
             remedy = "Change rows, cells or where."

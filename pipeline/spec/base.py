@@ -66,5 +66,8 @@ _SOME = Annotated[tuple[str, ...], Field(min_length=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_names, json_schema_input_type=str | tuple[str, ...])]
 """Several names, or one that stands for a list of one."""
 
+Measures = str | _SOME
+"""One measure, or several whose mean is meant."""
+
 SomeNames = Annotated[_SOME, BeforeValidator(_as_names, json_schema_input_type=str | _SOME)]
 """The same, at least one."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.spec.base import Model, Names, Scalar, Selector
+from pipeline.spec.base import Measures, Model, Names, Scalar, Selector
 
 ClaimSelector = dict[str, Scalar | tuple[Scalar, ...] | dict[str, Any] | None]
 """A selector that may also name a `measure` and a `metric`, pick `{max: [levels]}`, and give a stretch of steps."""
@@ -75,7 +75,7 @@ class ClaimSpec(Model):
         description="accuracy, pass@K, maj@K, tokens, truncated, token_efficiency, ANALYSIS.column, "
         "training.COLUMN, data.NAME.COUNT, or {mean|sd: COLUMN, given: {COLUMN: …}}.",
     )
-    measure: str | tuple[str, ...] | None = Field(
+    measure: Measures | None = Field(
         None, description="One measure, or several (macro mean); the macro mean over all when absent."
     )
     of: ClaimSelector = Field(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.spec.base import Model, Names, Selector, SomeNames
+from pipeline.spec.base import Measures, Model, Names, Selector, SomeNames
 from pipeline.spec.claims import MetricSpec
 
 Band = tuple[float, float]
@@ -22,7 +22,7 @@ class FigureSpec(Model):
         description="A factor (its levels in order), `step` (checkpoints, or the log for training.COLUMN), or a metric "
         "(accuracy against tokens: a frontier)."
     )
-    y: str | MetricSpec | tuple[str | MetricSpec, ...] = Field(
+    y: str | MetricSpec | Annotated[tuple[str | MetricSpec, ...], Field(min_length=1)] = Field(
         "accuracy", description="The metric, or several to compare."
     )
     lines: Names = Field((), description="Factors whose levels are lines (the first by colour).")
@@ -32,7 +32,7 @@ class FigureSpec(Model):
         "instead of lines.",
     )
     panels: str | None = Field(None, description="A factor, or `measure`: one panel per level.")
-    measure: str | tuple[str, ...] | None = Field(
+    measure: Measures | None = Field(
         None, description="One measure, or several (macro mean); the macro mean over all when absent."
     )
     where: Selector = Field({}, description="Which cells.")
@@ -66,6 +66,9 @@ class FigureSpec(Model):
     def _one_way_to_lines(self) -> FigureSpec:
         if self.families and self.lines:
             raise ValueError("a figure has lines or families\nKeep one of them.")
+        bands = self.band.values() if isinstance(self.band, dict) else [self.band] if self.band else []
+        if any(low >= high for low, high in bands):
+            raise ValueError("a band is empty\nWrite [low, high].")
         return self
 
 
@@ -115,18 +118,6 @@ class PublishedSpec(Model):
             raise ValueError("a published entry needs either value or rows\nWrite one of them.")
         if bool(self.rows) != bool(self.columns):
             raise ValueError("a published table needs both columns and rows")
-        for row in self.rows:
-            values = row.get("values")
-            if not isinstance(values, tuple) or len(values) != len(self.columns):
-                raise ValueError(
-                    f"a row of {self.source!r} needs {len(self.columns)} values\nWrite values: [a, b, …], one per column."
-                )
-            if any(
-                v is not None and (isinstance(v, bool) or not isinstance(v, (int, float))) for v in values
-            ):
-                raise ValueError(
-                    f"a value of {self.source!r} is no number\nLeave what the paper lacks empty (~)."
-                )
         return self
 
 

@@ -246,6 +246,41 @@ CASES = {
         ("[reflection_keywords]", "[{reflection_keywords: {only: [{rl: acc}, {rl: acc, sft: none}]}}]"),
         ("  heldout:\n", "  heldout:\n  again: {data: heldout, only: [{rl: none}, {step: 3}]}\n"),
     ),
+    "claims_that_say_what_cannot_be": edited(
+        (
+            "claims:\n",
+            "claims:\n"
+            "  percent: {of: {rl: none}, at_least: 60}\n"
+            "  points: {of: {sft: none}, above: {sft: '32'}, by: -3, where: {rl: none}}\n"
+            "  span: {metric: pass@2, of: {rl: none}, between: [10, 20]}\n"
+            "  left_out: {of: {sft: none, rl: none}, at_least: 0.1, where: {sft: '32'}}\n"
+            "  twice: {of: {rl: none}, at_least: 0.1, for_each: [sft, sft], measure: [heldout, heldout]}\n"
+            "  backwards: {metric: training.reward, of: {rl: acc, step: {from: 9, to: 1}}, at_least: 0}\n"
+            "  truth: {metric: {mean: tokens, given: {tokens: true}}, of: {rl: none}, at_least: 1}\n",
+        ),
+    ),
+    "claims_about_less_than_they_list": edited(
+        (
+            "claims:\n",
+            "claims:\n"
+            "  steps: {of: {rl: acc, step: [2, 3]}, at_least: 0.1}\n"
+            "  levels: {of: {rl: [acc, none], sft: [none, '32']}, at_least: 0.1}\n"
+            "  nowhere: {of: {rl: acc, sft: ['32', '64']}, at_least: 0.1}\n"
+            "  log: {metric: training.reward, of: {rl: none, sft: '32'}, at_least: 0.1}\n",
+        ),
+    ),
+    "figures_and_tables_of_what_is_not": BASIC + "figures:\n"
+    "  nothing: {x: sft, y: [], where: {rl: none}}\n"
+    "  band: {x: sft, band: [1, 0], where: {rl: none}}\n"
+    "  both: {x: step, y: [accuracy, training.reward], lines: rl}\n"
+    "  counts: {x: sft, y: data.long.rows_out, where: {rl: none}}\n"
+    "  scatter: {x: training.reward, lines: rl}\n"
+    "tables:\n"
+    "  steps: {rows: [sft, rl, step], columns: [accuracy, training.reward], where: {rl: acc, step: [2, 3]}}\n"
+    "  step: {rows: [sft, rl, step], columns: [accuracy], where: {rl: acc, step: [2, 3]}}\n"
+    "published:\n"
+    "  - {source: x, columns: [accuracy], rows: [{sft: none, rl: none, values: [.nan]}, {sft: none, rl: none, vales: [1]}]}\n"
+    "  - {source: x, columns: [accuracy], rows: [{sft: none, rl: none, values: [1, 2]}, {label: y, values: ['1']}]}\n",
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
