@@ -95,10 +95,11 @@ def _meets(condition: RowCondition, frame: pl.DataFrame, source: str) -> pl.Expr
         return read_text(name, frame, source).str.contains(condition.contains, literal=True).fill_null(False)
     wanted = condition.equals
     expression, dtype = read_column(name, frame)
-    if dtype == pl.String and not isinstance(wanted, str):
-        raise InputError(
-            f"{source}: field {name!r} holds text, compared with {wanted!r}", f"Write '{wanted}'."
+    if (dtype != pl.Null and isinstance(wanted, str) != (dtype == pl.String)) or dtype.is_nested():
+        holds, remedy = (
+            ("text", f"Write '{wanted}'.") if dtype == pl.String else (dtype, "Write a value of that type.")
         )
+        raise InputError(f"{source}: field {name!r} holds {holds}, compared with {wanted!r}", remedy)
     return (expression == pl.lit(wanted)).fill_null(False)
 
 

@@ -230,6 +230,16 @@ def test_row_conditions_keep_only_matching_rows():
         map_rows(rows, (RowCondition(column="url", equals=2024),))
 
 
+@pytest.mark.parametrize(
+    ("column", "equals", "holds"),
+    [("n", "1", "Int64"), ("ok", "true", "Boolean"), ("tags", "a", r"List\(String\)"), ("meta", 1, "Struct")],
+)
+def test_row_condition_of_another_type_is_refused(column, equals, holds):
+    row = {"problem": "p", "answer": "1", "n": 1, "ok": True, "tags": ["a"], "meta": {"n": 1}}
+    with pytest.raises(InputError, match=f"field '{column}' holds {holds}.*, compared with {equals!r}"):
+        map_rows([row], (RowCondition(column=column, equals=equals),))
+
+
 def test_row_condition_needs_exactly_one_test():
     with pytest.raises(ValidationError, match="either equals or contains"):
         RowCondition(column="x")
