@@ -81,9 +81,13 @@ def _choose(ids: list[pl.Series], quotas: tuple[int, ...], seed: int) -> pl.Data
     """One line per row of every part, in order: part, and the id in the mixture (null: not chosen)."""
     parts = []
     for number, (part, quota) in enumerate(zip(ids, quotas, strict=True)):
-        chosen = first_by_key(part, seed, quota).select("id", new="id")
-        frame = part.to_frame("id").join(chosen, on="id", how="left", maintain_order="left")
-        parts.append(frame.select("new", part=pl.lit(number, dtype=pl.Int64)))
+        own = f"part {number}:" + part  # parts of one source would else give the same rows
+        chosen = first_by_key(own, seed, quota).select(own="id", is_chosen=True)
+        frame = pl.DataFrame({"id": part, "own": own}).join(
+            chosen, on="own", how="left", maintain_order="left"
+        )
+        new = pl.when("is_chosen").then("id")
+        parts.append(frame.select(new=new, part=pl.lit(number, dtype=pl.Int64)))
     names = pl.concat(parts)
     return names.with_columns(id=_make_unique(names["new"], names["part"])).select("part", "id")
 

@@ -1,7 +1,7 @@
 """Mix several data sets by quota, optionally shuffled with a seed.
 
-Each part gives its first rows in the seeded order of `subset`; the column `part` (0, 1, …) says which
-part a row came from. An id that occurs in two parts is kept in both, the later as `id@part`.
+Each part gives its first rows in a seeded order of its own, so that more rows of it hold the fewer; the column `part`
+(0, 1, …) says which part a row came from. An id that occurs in two parts is kept in both, the later as `id@part`.
 Refused, naming the part: a quota that it cannot fill, a column whose type does not go with another part's.
 """
 

@@ -99,12 +99,17 @@ def test_mixture_without_shuffle_keeps_the_parts_in_order(make_rows, run_stage):
     assert rows["id"].to_list() == ["a", "b", "c", "d"]
 
 
-def test_quota_of_a_part_is_its_subset_of_the_same_seed(make_rows, run_stage):
-    folder = make_rows(frame_of([f"r{i}" for i in range(50)]))
-    other = make_rows(frame_of(["x"]))
-    mixed, _ = run_stage("mix", MixConfig(quotas=(10, 1), seed=4), rows=(folder, other))
-    subset, _ = run_stage("subset", SubsetConfig(rows=10, seed=4), rows=folder)
-    assert set(mixed["id"]) == {*subset["id"], "x"}
+def test_a_larger_quota_holds_the_rows_of_a_smaller(make_rows, run_stage):
+    folders = make_rows(frame_of([f"r{i}" for i in range(50)])), make_rows(frame_of(["x"]))
+    small, _ = run_stage("mix", MixConfig(quotas=(10, 1), seed=4), rows=folders)
+    large, _ = run_stage("mix", MixConfig(quotas=(20, 1), seed=4), rows=folders)
+    assert set(small["id"]) < set(large["id"])
+
+
+def test_parts_of_one_source_give_rows_that_have_nothing_to_do_with_each_other(make_rows, run_stage):
+    source = make_rows(frame_of([f"r{i}" for i in range(4000)]))
+    rows, _ = run_stage("mix", MixConfig(quotas=(400, 400)), rows=(source, source))
+    assert 20 <= rows["id"].str.ends_with("@1").sum() <= 60, "40 rows are expected twice, not 400"
 
 
 def test_same_id_in_two_parts_is_kept_twice_under_two_names(make_rows, run_stage):
