@@ -15,7 +15,6 @@ Refused (EmptySideError): a side without any value, a measure whose two sides ha
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.intervals import LEVEL, Estimate, Term
+from pipeline.intervals import Estimate, Term
 
 MIN_INFORMATIVE = 5
 """Problems that must differ from the usual value before a normal approximation of a share is trusted."""
@@ -81,74 +80,6 @@ def estimate_contrast(left: Side, right: Side, *, times: float = 1.0) -> Estimat
     return estimate_linear(((1.0, left), (-times, right)))
 
 
-def estimate_ratio(left: Side, right: Side, *, level: float = LEVEL) -> tuple[float, float, float]:
-    """a / b with Fieller's interval: all c ≥ 0 whose contrast a − c·b does not differ from zero.
-
-    Fieller 1954, JRSS B 16:175. The upper limit is infinite where b itself may be zero.
-    """
-    fieller = FiellerRatio(((1.0, left),), ((1.0, right),))
-    return fieller.value, *fieller.interval(level)
-
-
-@dataclass(frozen=True)
-class FiellerRatio:
-    """The ratio of two weighted sums of means; an Estimate in all that deciding asks of one."""
-
-    top: Terms
-    bottom: Terms
-
-    @functools.cached_property
-    def value(self) -> float:
-        below = estimate_linear(self.bottom).value
-        return estimate_linear(self.top).value / below if below > 0 else math.nan
-
-    def _contrast(self, c: float) -> Estimate:
-        return estimate_linear((*self.top, *((-c * weight, side) for weight, side in self.bottom)))
-
-    def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        if math.isnan(self.value):
-            return 0.0, math.inf
-
-        def is_outside(c: float) -> bool:
-            low, high = self._contrast(c).interval(level)
-            return not low <= 0 <= high
-
-        far = 1e3 * max(self.value, 1.0)
-        return _bisect(is_outside, self.value, 0.0), _bisect(is_outside, self.value, far)
-
-    def p_value(self, threshold: float) -> float:
-        return 1.0 if math.isnan(self.value) else self._contrast(threshold).p_value(0.0)
-
-    @property
-    def df(self) -> float:
-        return self._contrast(self.value).df
-
-    @property
-    def has_width(self) -> bool:
-        return not math.isnan(self.value) and self._contrast(self.value).has_width
-
-    @property
-    def n_problems(self) -> int:
-        return estimate_linear(self.top).n_problems
-
-    @property
-    def n_replicates(self) -> int:
-        return self._contrast(1.0).n_replicates
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return () if math.isnan(self.value) else self._contrast(self.value).notes
-
-
-def _bisect(is_outside: Any, inside: float, far: float) -> float:
-    if not is_outside(far):
-        return 0.0 if far == 0 else math.inf
-    for _ in range(40):
-        middle = (inside + far) / 2
-        inside, far = (inside, middle) if is_outside(middle) else (middle, far)
-    return (inside + far) / 2
-
-
 def estimate_linear(terms: Terms) -> Estimate:
     """A weighted sum of means, paired by problem over all sides and by replicate over those that share them."""
     blocks = _weighted_blocks(terms)
@@ -164,6 +95,7 @@ def estimate_linear(terms: Terms) -> Estimate:
             term = _problem_term(per_problem, block.n_informative, scale=scale, bounded=bounded, notes=notes)
             parts.append(term)
     few: list[Term] = []
+    trained: list[Term] = []
     for sides in _paired_sides(terms):
         summed = [
             sum(block.by_side[i] for i in sides if i in block.by_side)
@@ -172,13 +104,15 @@ def estimate_linear(terms: Terms) -> Estimate:
         ]
         between, errors = _replicate_terms(summed)
         if between is not None:
-            (few if between.df < 2 else parts).append(between)
-            parts += errors
+            (few if between.df < 2 else trained).append(between)
+            trained += errors
     sizes = [block.n_informative for block in blocks.values() if block.is_sample]
     is_share = len(terms) == 1 and terms[0][0] == 1.0 and bounded and bool(sizes)
-    share_n = _effective_problems(value, [*parts, *few], sizes, few=bool(notes)) if is_share else None
+    share_n = None
+    if is_share:
+        share_n = _effective_problems(value, [] if notes else parts, [*trained, *few], sizes)
     return Estimate(
-        value, tuple(parts), sum(sizes), count_replicates(side for _, side in terms), share_n,
+        value, (*parts, *trained), sum(sizes), count_replicates(side for _, side in terms), share_n,
         tuple(dict.fromkeys(notes)), tuple(few),
     )  # fmt: skip
 
@@ -295,11 +229,17 @@ def _replicate_terms(blocks: list[Array]) -> tuple[Term | None, list[Term]]:
     return (between, errors) if is_positive or replicates == 2 else (None, [])
 
 
-def _effective_problems(value: float, terms: list[Term], sizes: list[int], *, few: bool) -> float:
-    """n with p(1−p)/n = variance (Dean & Pagano 2015, JSSAM 3:484); else the number of problems."""
+def _effective_problems(value: float, problems: list[Term], trained: list[Term], sizes: list[int]) -> float:
+    """n with p(1−p)/n = variance (Dean & Pagano 2015, JSSAM 3:484); else the number of problems.
+
+    Without terms of the problems (too few of them differ) theirs is that of the number of problems.
+    """
     actual = len(sizes) ** 2 / sum(1 / size for size in sizes)
-    variance = sum(term.variance for term in terms)
-    if few or variance <= 0 or not 0 < value < 1 or not math.isfinite(variance):
+    variance = value * (1 - value) / actual
+    if problems:
+        variance = sum(term.variance for term in problems)
+    variance += max(sum(term.variance for term in trained), 0.0)
+    if variance <= 0 or not 0 < value < 1 or not math.isfinite(variance):
         return actual
     return value * (1 - value) / variance
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.intervals import wilson
+from pipeline.ratios import FiellerRatio, estimate_ratio
 from pipeline.report.metrics import linearise_ratio
 from pipeline.stats import (
     EmptySideError,
@@ -16,7 +17,6 @@ from pipeline.stats import (
     Side,
     estimate_contrast,
     estimate_mean,
-    estimate_ratio,
     pass_at_k,
 )
 
@@ -235,3 +235,25 @@ def test_a_value_of_one_problem_makes_every_contrast_endless():
     many = Side((Panel("m", names, rng.normal(300, 50, (1, 30))),), (0,))
     assert estimate_contrast(one, many).interval() == (-math.inf, math.inf)
     assert estimate_ratio(one, many)[1:] == (0.0, math.inf)
+
+
+def test_a_share_that_varies_between_trainings_alone_says_so():
+    """Two trainings solve all, one none: no problem differs from another, but the next training may do anything."""
+    rows = np.ones((3, 30))
+    rows[2] = 0.0
+    low, high = estimate_mean(side(rows, bounded=True)).interval()
+    assert low < 0.05 and high > 0.95
+
+
+@pytest.mark.parametrize(("top", "bottom"), [(-1.0, 2.0), (0.05, 2.0)])
+def test_a_ratio_of_what_may_be_negative_has_an_interval_around_it(top, bottom):
+    """Mean rewards: −1 of 2 is −0.5, and near zero both signs are possible."""
+    rng = np.random.default_rng(14)
+    a = side(top + rng.normal(0, 0.5, (1, 60)))
+    b = side(bottom + rng.normal(0, 0.5, (1, 60)))
+    ratio = FiellerRatio(((1.0, a),), ((1.0, b),))
+    low, high = ratio.interval()
+    assert low < ratio.value < high
+    assert ratio.p_value(high) == pytest.approx(0.05, abs=1e-3)
+    if top < 0:
+        assert ratio.p_value(low) == pytest.approx(0.05, abs=1e-3)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.intervals import Estimate
+from pipeline.ratios import FiellerRatio
 from pipeline.report.quantities import (
     Extreme,
     First,
@@ -19,7 +20,7 @@ from pipeline.report.quantities import (
     leaves,
 )
 from pipeline.simulation import DrawnEstimate, interpolate_gap, simulate
-from pipeline.stats import Array, FiellerRatio, Side, estimate_linear, estimate_mean
+from pipeline.stats import Array, Side, estimate_linear, estimate_mean
 
 _PickMode = Literal["as drawn", "all equal", "fixed"]
 AnyEstimate = Estimate | FiellerRatio | DrawnEstimate

@@ -25,9 +25,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pipeline.intervals import LEVEL, Estimate
+from pipeline.ratios import estimate_ratio
 from pipeline.report.estimates import AnyEstimate, estimate_quantity
 from pipeline.report.request import CompiledClaim, Part
-from pipeline.stats import EmptySideError, Side, estimate_contrast, estimate_mean, estimate_ratio
+from pipeline.stats import EmptySideError, Side, estimate_contrast, estimate_mean
 
 Status = Literal["supported", "refuted", "undecided", "incomplete"]
 
