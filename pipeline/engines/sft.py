@@ -3,14 +3,14 @@
 Guaranteed: loss falls on the response only (unless `loss_on: all`), the same tokens as TRL's own preparation
 gives; the batch order follows from the seed and the epoch alone, so a killed run that resumes ends with the
 same weights as one that was never killed (same machine, same number of processes).
-Refused: no rows, rows without a solution, rows whose whole response is cut off by max_length, NaN.
+Refused: no rows, rows without a solution, rows whose whole response is cut off by max_length, chat templates that
+drop or rewrite a response, NaN.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,9 @@ def read_examples(rows: Path) -> list[tuple[str, str]]:
     if frame.is_empty():
         raise InputError(f"{rows}: the data set has no rows", "Check its filters and its number of rows.")
     empty = frame.filter(
-        pl.col("solution").is_null() | (pl.col("solution") == "") | pl.col("problem").is_null()
+        pl.col("solution").is_null()
+        | (pl.col("solution").str.strip_chars() == "")
+        | pl.col("problem").is_null()
     )
     if not empty.is_empty():
         raise InputError(
@@ -178,9 +180,10 @@ def tokenize(examples: list[tuple[str, str]], tokenizer: Any, config: SftConfig)
     import pyarrow as pa
 
     tables, lengths, truncated, dropped = [], [], 0, 0
-    for chunk in itertools.batched(examples, _CHUNK) if hasattr(itertools, "batched") else _batched(examples):
+    for first in range(0, len(examples), _CHUNK):
         ids, labels = [], []
-        for full, masked in _encode(chunk, tokenizer, config.prompt, everything=config.loss_on == "all"):
+        chunk, everything = examples[first : first + _CHUNK], config.loss_on == "all"
+        for full, masked in _encode(chunk, tokenizer, config.prompt, everything=everything, first=first):
             truncated += len(full) > config.max_length
             full, masked = full[: config.max_length], masked[: config.max_length]
             if all(label == -100 for label in reversed(masked)):
@@ -200,14 +203,13 @@ def tokenize(examples: list[tuple[str, str]], tokenizer: Any, config: SftConfig)
     return Tokens(dataset, lengths, truncated, dropped)
 
 
-def _batched(examples: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    return (examples[at : at + _CHUNK] for at in range(0, len(examples), _CHUNK))
-
-
 def _encode(
-    chunk: Any, tokenizer: Any, prompt: Prompt, *, everything: bool
+    chunk: list[tuple[str, str]], tokenizer: Any, prompt: Prompt, *, everything: bool, first: int
 ) -> Iterator[tuple[list[int], list[int]]]:
-    """(token ids, labels) of each example; the response begins where prompt and whole part (as in TRL)."""
+    """(token ids, labels) of each example; the response begins where prompt and whole part (as in TRL).
+
+    `first` is the number of the chunk's first row, from 0.
+    """
     prompts = [prompt.messages(problem) for problem, _ in chunk]
     whole = [
         [*messages, {"role": "assistant", "content": solution}]
@@ -215,13 +217,38 @@ def _encode(
     ]
     before = apply_template(tokenizer, prompts, add_generation_prompt=True)
     after = apply_template(tokenizer, whole)
+    for row, (example, opening, chat) in enumerate(zip(chunk, before, after, strict=True), first):
+        _check_response(row, example, opening, chat)
     before_ids = tokenizer(before, add_special_tokens=False)["input_ids"]
     after_ids = tokenizer(after, add_special_tokens=False)["input_ids"]
-    for first, full in zip(before_ids, after_ids, strict=True):
-        common = 0
-        while common < min(len(first), len(full)) and first[common] == full[common]:
-            common += 1
+    for opening, full in zip(before_ids, after_ids, strict=True):
+        common = _count_common(opening, full)
         yield full, full if everything else [-100] * common + full[common:]
+
+
+def _count_common(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """Elements in which two sequences agree before they part."""
+    for count, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return count
+    return min(len(one), len(other))
+
+
+def _check_response(row: int, example: tuple[str, str], opening: str, chat: str) -> None:
+    """Refuse a chat whose template drops or rewrites part of the response (white space at its ends is its own).
+
+    DeepSeek-R1's templates drop what stands before </think>, Qwen3's set its lines anew: the loss would fall on other
+    tokens than the data has. A response may overlap the opening, where that ends in <think>.
+    """
+    problem, solution = example[0], example[1].strip()
+    begin = len(opening) if chat.startswith(opening) else _count_common(opening, chat)
+    if chat.find(solution, max(0, begin - len(solution))) < 0:
+        raise InputError(
+            f"row {row} ({problem[:40]!r}): the model's chat template does not keep the response {solution[:60]!r}…, "
+            f"it writes {chat[begin:][:60]!r}…",
+            "Take a model whose template keeps responses as they are (chat_template.jinja of a local folder), or "
+            "bring the data into the form that the template writes.",
+        )
 
 
 def _measure(

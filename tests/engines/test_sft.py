@@ -303,7 +303,7 @@ def write(folder: Path, **columns) -> Path:
 def test_rows_without_anything_to_train_on_are_refused(tmp_path):
     for columns, message in (
         ({"problem": [], "solution": []}, "no rows"),
-        ({"problem": ["a", "b"], "solution": ["x", None]}, "1 of 2 rows have no solution"),
+        ({"problem": ["a", "b", "c"], "solution": ["x", None, " "]}, "2 of 3 rows have no solution"),
         ({"problem": ["a"]}, "column solution is missing"),
     ):
         with pytest.raises(InputError, match=message):
