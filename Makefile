@@ -40,7 +40,7 @@ env: $(STAMP)
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "studyc needs Python 3.11 or later; this is $$($(PYTHON) --version). Set PYTHON=…"; exit 1; }
 	@echo "setting up $(VENV) (once; about two minutes)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)  # mends one that lacks pip, too
 	@sh envs/install_torch.sh $(BIN)/python $(TORCH_VERSION) $(TORCH_BUILD) $(TORCH_OPTIONS)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r $(LOCK)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
@@ -50,7 +50,7 @@ env-vllm: $(STAMP_VLLM)
 
 $(STAMP_VLLM):
 	@echo "setting up $(VENV_VLLM) with $(VLLM) (once; three minutes, 4 GB)"
-	@test -x $(VENV_VLLM)/bin/python || $(PYTHON) -m venv $(VENV_VLLM)
+	@$(VENV_VLLM)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV_VLLM)
 	@sh envs/install_torch.sh $(VENV_VLLM)/bin/python $(TORCH_VERSION) $(TORCH_BUILD) $(TORCH_OPTIONS)
 	@sed 's/^vllm==/$(VLLM)==/' envs/vllm.txt | $(VENV_VLLM)/bin/python -m pip install -qq --disable-pip-version-check -r /dev/stdin
 	@test $(VLLM) = vllm || $(VENV_VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec

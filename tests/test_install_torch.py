@@ -43,3 +43,15 @@ def test_where_there_is_no_cpu_build_the_plain_name_is_never_asked_for(tmp_path)
 def test_an_unknown_build_is_refused(tmp_path) -> None:
     done = install("gpu", "0.0.1", tmp_path)
     assert (done.returncode, done.stderr) == (2, "TORCH_BUILD is cpu, cuda or auto, not 'gpu'\n")
+
+
+def test_an_environment_that_was_interrupted_before_it_had_pip_is_mended(tmp_path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    alone = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "TORCH_BUILD": "cpu"}
+    made = subprocess.run(
+        ["make", "-C", str(ROOT), "env", f"VENV={tmp_path / 'venv'}", f"PYTHON={sys.executable}"],
+        env={**os.environ, **alone}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "the CPU build of torch" in made.stderr  # there is no index here
+    subprocess.run([tmp_path / "venv" / "bin" / "python", "-m", "pip", "--version"], check=True)
+    assert not list((tmp_path / "venv").glob(".installed-*"))
