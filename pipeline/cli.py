@@ -8,11 +8,13 @@ artifacts undone, a report lacks some, a status is not all done); 4 unusable inp
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline import __version__
 from pipeline.errors import StudyError
@@ -92,7 +94,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     why.add_argument("key", metavar="KEY", help="key, fingerprint, or the beginning of one")
     why.add_argument(
-        "specs", nargs="*", type=Path, metavar="SPEC", help="study files; all of specs/ when absent"
+        "specs",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="SPEC",
+        help="study files; all of specs/ when absent",
     )
     why.add_argument(
         "--results", type=Path, default=Path("results"), help="folder of all artifacts (default: results)"
@@ -164,12 +171,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         error = failure_of(problem, getattr(options, "results", Path()))
         if getattr(options, "json", False):
-            print(json.dumps({"error": str(error), "exit_code": error.exit_code}))
+            print(json.dumps(_as_json(error), indent=1))
         print(_with_count(error), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted; finished work is kept and a new run resumes", file=sys.stderr)
         return 130
+
+
+def _as_json(error: StudyError) -> dict[str, Any]:
+    """An error for machines: `problems` have their places, for editors and annotations."""
+    found = []
+    for problem in getattr(error, "problems", ()):
+        where = dataclasses.asdict(problem.where) if problem.where else {}
+        found.append({**where, "what": problem.what, "remedy": problem.remedy})
+    return {"error": str(error), "exit_code": error.exit_code, "problems": found}
 
 
 def _with_count(error: StudyError) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError, SpecErrors, StudyError
+from pipeline.errors import InputError, Problem, SpecErrors, StudyError, suggest
 from pipeline.plan.compiled import Plan, compile_plan
 
 INCOMPLETE = 3
@@ -67,23 +67,25 @@ def why(options: Namespace) -> int:
 
 def _plan_with(key: str, specs: Sequence[Path], results: Path) -> Plan:
     """The plan of the given specs, or of the first study in specs/ that has an artifact of this name."""
-    from pipeline.plan.explain import find_artifact
+    from pipeline.plan.explain import fitting
 
     if specs:
         return compile_plan(specs, results=results)
-    candidates = sorted(Path("specs").rglob("*.yaml"))
-    for path in candidates:
+    broken: list[Path] = []
+    for path in sorted(Path("specs").rglob("*.yaml")):
         if path.name.endswith(".lock.yaml"):
             continue
         try:
             compiled = compile_plan([path], results=results)
-            find_artifact(compiled, key)
-            return compiled
         except StudyError:
+            broken.append(path)
             continue
-    raise InputError(
-        f"no study in specs/ has an artifact called {key!r}", "Name its study: studyc why KEY SPEC."
-    )
+        if fitting(compiled, key):
+            return compiled
+    what = f"no study in specs/ has an artifact called {key!r}"
+    if broken:
+        what += f"; {len(broken)} of them have errors: {', '.join(map(str, broken[:3]))}{', …' * (len(broken) > 3)}"
+    raise InputError(what, "Name its study: studyc why KEY SPEC.")
 
 
 def status(options: Namespace) -> int:
@@ -150,8 +152,12 @@ def pin(options: Namespace) -> int:
     from pipeline.pin import pin_names
 
     compiled = compile_plan(options.specs, results=options.results)
+    is_any = False
     for line in pin_names(compiled, is_update=options.update):
+        is_any = True
         print(line)
+    if not is_any:
+        print("nothing to pin: these studies take nothing from the hub")
     return 0
 
 
@@ -165,14 +171,14 @@ def schema(options: Namespace) -> int:
 
 def new(options: Namespace) -> int:
     """Print a commented study."""
-    from pipeline.errors import Location, Problem
     from pipeline.spec.base import check_name
     from pipeline.spec.template import template
 
     try:
         check_name(options.name)
     except ValueError as error:
-        raise SpecErrors([Problem(str(error), "Choose another name.", Location("NAME", 1, 1))]) from None
+        what, _, remedy = str(error).partition("\n")
+        raise SpecErrors([Problem(what, remedy)]) from None
     print(template(options.name), end="")
     return 0
 
@@ -181,6 +187,9 @@ def reward(options: Namespace) -> int:
     """Describe a reward, or list all."""
     from pipeline import rewards
 
+    if options.name and options.name not in rewards.names():
+        remedy = suggest(options.name, rewards.names())
+        raise SpecErrors([Problem(f"reward {options.name!r} is unknown", remedy)])
     if options.name:
         print(rewards.describe(options.name))
     else:

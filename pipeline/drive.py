@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import signal
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def run_studies(
     print(counts_table(plan), flush=True)
     command = [
         sys.executable, "-m", "snakemake", *(["--profile", profile] if profile else []),
-        "--config", f"studies={' '.join(str(s) for s in specs)}", *([f"results={results}"] if str(results) != "results" else []),
+        "--config", f"studies={_listed(specs)}", *([f"results={results}"] if str(results) != "results" else []),
         *passed_on,
     ]  # fmt: skip
     if is_quiet or {"-n", "--dry-run", "--dryrun"} & set(passed_on):
@@ -47,6 +48,12 @@ def run_studies(
         child = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         _Follower(plan).follow(child)
     return _finish(plan, child.returncode, log)
+
+
+def _listed(specs: Sequence[Path]) -> str:
+    """The specs as one value of Snakemake's --config; a list where a path would fall apart into words."""
+    words = [str(path) for path in specs]
+    return json.dumps(words) if any(set(word) & set(" ,\t") for word in words) else " ".join(words)
 
 
 def _finish(plan: Plan, code: int, log: Path) -> int:

@@ -70,7 +70,9 @@ def read_yaml(path: Path, *, shown: str | None = None) -> Document:
     except UnicodeDecodeError as error:
         raise InputError(f"{shown}: not UTF-8 text (byte {error.start})", "Save the file as UTF-8.") from None
     except OSError as error:
-        raise InputError(f"{shown}: cannot be read: {error.strerror}", "Check its permissions.") from None
+        raise InputError(
+            f"{shown}: cannot be read: {error.strerror}", "Check the path and its permissions."
+        ) from None
     return parse_yaml(text, shown)
 
 

@@ -39,11 +39,11 @@ def ask_hub(kind: str, name: str) -> str:
 
 
 def pin_names(plan: Plan, *, is_update: bool, ask: Ask = ask_hub) -> Iterator[str]:
-    """Pin every name of every study; yields one line per name. Existing pins stay unless `is_update`."""
-    for study in plan.studies:
-        lock = study.study.lock
+    """Pin every name of the studies; yields one line per name. Existing pins stay unless `is_update`."""
+    names = sorted(hub_names(plan))
+    for lock in {study.study.lock.path: study.study.lock for study in plan.studies if names}.values():
         found = {kind: dict(getattr(lock, kind)) for kind in KINDS}
-        for kind, name in sorted(hub_names(plan)):
+        for kind, name in names:
             if name in found[kind] and not is_update:
                 yield f"{kind[:-1]} {name}: {found[kind][name]} (kept)"
                 continue

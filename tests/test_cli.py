@@ -50,7 +50,7 @@ def test_why_tells_an_artifacts_story(here: Path, capsys, golden) -> None:
     assert main(["why", key[-12:], "study.yaml"]) == 0
     golden("why.txt", capsys.readouterr().out)
     assert main(["why", "nothing", "study.yaml"]) == 4
-    assert "no artifact of the study is called 'nothing'" in capsys.readouterr().err
+    assert "no artifact of study.yaml is called 'nothing'" in capsys.readouterr().err
 
 
 def test_status_is_a_grid_and_3_while_something_is_left(here: Path, capsys, golden) -> None:
@@ -72,7 +72,13 @@ def test_verify_of_nothing_has_no_faults(here: Path, capsys) -> None:
 def test_errors_are_json_where_json_was_asked_for(here: Path, capsys) -> None:
     (here / "study.yaml").write_text(BASIC.replace("rollouts", "rolouts"))
     assert main(["plan", "study.yaml", "--json"]) == 2
-    assert json.loads(capsys.readouterr().out)["exit_code"] == 2
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["exit_code"] == 2
+    assert [shown["problems"][0][key] for key in ("file", "line", "column", "what", "remedy")] == [
+        "study.yaml", 17, 5, "unknown key 'rolouts'", "Did you mean 'rollouts'?",
+    ]  # fmt: skip
+    assert main(["check", "nowhere.yaml", "--json"]) == 4
+    assert json.loads(capsys.readouterr().out)["problems"] == []
 
 
 def test_every_command_teaches_with_an_example(capsys) -> None:
@@ -90,14 +96,72 @@ def test_rewards_are_listed_and_described(capsys) -> None:
     assert "powered_length_penalty" in capsys.readouterr().out
     assert main(["reward", "powered_length_penalty"]) == 0
     assert "arXiv:2506.10446" in capsys.readouterr().out
-    assert main(["reward", "powerd_length_penalty"]) == 1
+    assert main(["reward", "powerd_length_penalty"]) == 2
     assert "Did you mean 'powered_length_penalty'?" in capsys.readouterr().err
 
 
 def test_two_studies_of_one_name_are_refused(here: Path, capsys) -> None:
     (here / "again.yaml").write_text(BASIC)
     assert main(["plan", "study.yaml", "again.yaml"]) == 2
-    assert "two of the given studies are called 'basic'" in capsys.readouterr().err
+    assert "two of the given studies are called 'basic': study.yaml, too" in capsys.readouterr().err
+
+
+def test_a_file_given_twice_counts_once(here: Path, capsys) -> None:
+    (here / "link.yaml").symlink_to("study.yaml")
+    assert main(["plan", "study.yaml", "./study.yaml", "link.yaml", "--json"]) == 0
+    assert [study["name"] for study in json.loads(capsys.readouterr().out)["studies"]] == ["basic"]
+
+
+def test_the_lock_file_beside_specs_is_no_study(here: Path, capsys) -> None:
+    (here / "hub.lock.yaml").write_text("models: {}\n")
+    assert main(["check", *map(str, sorted(here.glob("*.yaml")))]) == 0
+    capsys.readouterr()
+    assert main(["check", "hub.lock.yaml"]) == 2
+    assert "hub.lock.yaml:1:1: this is the lock file" in capsys.readouterr().err
+
+
+def test_why_without_a_spec_says_which_specs_have_errors(here: Path, capsys) -> None:
+    (here / "specs").mkdir()
+    (here / "specs/broken.yaml").write_text("study: [\n")
+    (here / "specs/fine.yaml").write_text(BASIC)
+    assert main(["why", "nothing"]) == 4
+    assert "1 of them have errors: specs/broken.yaml" in capsys.readouterr().err
+    assert main(["why", "chains"]) == 4
+    assert "'chains' fits" in capsys.readouterr().err
+
+
+def test_the_status_of_a_study_is_its_own(here: Path, capsys) -> None:
+    (here / "other.yaml").write_text(
+        BASIC.replace("study: basic", "study: other").replace("rl: [acc, plp]", "rl: [acc]")
+    )
+    assert main(["status", "study.yaml", "other.yaml", "--json"]) == 3
+    together = {grid["study"]: grid["totals"] for grid in json.loads(capsys.readouterr().out)}
+    for name in ("study.yaml", "other.yaml"):
+        main(["status", name, "--json"])
+        (alone,) = json.loads(capsys.readouterr().out)
+        assert together[alone["study"]] == alone["totals"]
+
+
+@pytest.mark.parametrize("name", ["my_study", "1.5", "64", "true", "null", "5e-5", "a+b"])
+def test_a_new_study_is_valid_whatever_its_name(name: str, here: Path, capsys) -> None:
+    assert main(["new", name]) == 0
+    (here / "new.yaml").write_text(capsys.readouterr().out)
+    assert main(["check", "new.yaml", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["sizes"]) == [name]
+
+
+def test_an_unsafe_name_of_a_new_study_is_one_message(here: Path, capsys) -> None:
+    assert main(["new", "../x"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "the name '../x' is not safe as a path or shell word",
+        "    Use letters, digits and . _ + - after a letter or digit, at most 64.",
+    ]
+
+
+def test_nothing_to_pin_writes_no_lock_file(here: Path, capsys) -> None:
+    assert main(["pin", "study.yaml"]) == 0
+    assert "nothing to pin" in capsys.readouterr().out
+    assert not (here / "hub.lock.yaml").exists()
 
 
 class Hub(BaseHTTPRequestHandler):

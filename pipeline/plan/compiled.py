@@ -26,6 +26,7 @@ from pipeline.record import NAME as RECORD
 from pipeline.report.quantities import Fact, leaves
 from pipeline.report.request import CompiledClaim, GivenMetric, Part, Request
 from pipeline.spec import read_study
+from pipeline.spec.lock import FILE_NAME
 from pipeline.spec.study import Study
 
 
@@ -165,25 +166,33 @@ def _compile(specs: Sequence[Path], results: Path) -> Plan:
     graph = Graph()
     plans: list[StudyPlan] = []
     problems: list[Problem] = []
-    for path in specs:
+    for path in _distinct(specs):
         try:
             plans.append(_compile_one(path, graph))
         except SpecErrors as error:
             problems.extend(error.problems)
-    names = [plan.study.name for plan in plans]
+    first: dict[str, StudyPlan] = {}
     for plan in plans:
-        if names.count(plan.study.name) > 1:
-            where = plan.study.document.locate(("study",))
-            problems.append(
-                Problem(
-                    f"two of the given studies are called {plan.study.name!r}",
-                    "Rename one; the name is its report's.",
-                    where,
-                )
+        other = first.setdefault(plan.study.name, plan)
+        if other is not plan:
+            what = (
+                f"two of the given studies are called {plan.study.name!r}: {other.study.document.file}, too"
             )
+            where = plan.study.document.locate(("study",))
+            problems.append(Problem(what, "Rename one; the name is its report's.", where))
     if problems:
         raise SpecErrors(dict.fromkeys(problems))
     return Plan(tuple(plans), *graph.keep([plan.report for plan in plans]), results)
+
+
+def _distinct(specs: Sequence[Path]) -> list[Path]:
+    """Each file once, and no lock file beside others: what specs/*.yaml stands for."""
+    files: dict[str, Path] = {}
+    for path in specs:
+        files.setdefault(os.path.realpath(path), path)
+    kept = list(files.values())
+    studies = [path for path in kept if path.name != FILE_NAME]
+    return studies or kept
 
 
 def _compile_one(path: Path, graph: Graph) -> StudyPlan:

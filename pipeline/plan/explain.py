@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.attempts import last_words, newest_log
-from pipeline.errors import InputError, suggest
+from pipeline.errors import InputError
 from pipeline.plan.artifact import Artifact, fingerprint_payload
 from pipeline.plan.compiled import Plan
 from pipeline.plan.status import command_alone
@@ -36,16 +36,25 @@ class Explanation:
 
 def find_artifact(plan: Plan, name: str) -> Artifact:
     """The artifact of a key, of a fingerprint, or of a beginning of either that fits only one."""
-    if name in plan.artifacts:
-        return plan.artifacts[name]
-    fits = [key for key in plan.artifacts if key[-12:].startswith(name) or key.startswith(name)]
+    fits = fitting(plan, name)
     if len(fits) == 1:
         return plan.artifacts[fits[0]]
     if fits:
         raise InputError(
             f"{name!r} fits {len(fits)} artifacts", f"Write more of it, e.g. {fits[0]} or {fits[1]}."
         )
-    raise InputError(f"no artifact of the study is called {name!r}", suggest(name, plan.artifacts))
+    files = " ".join(study.study.document.file for study in plan.studies)
+    raise InputError(
+        f"no artifact of {files} is called {name!r}",
+        f"`studyc plan {files} --json` lists them; the first digits of a fingerprint are enough.",
+    )
+
+
+def fitting(plan: Plan, name: str) -> list[str]:
+    """The keys that a key, a fingerprint or a beginning of either may stand for."""
+    if name in plan.artifacts:
+        return [name]
+    return [key for key in plan.artifacts if key[-12:].startswith(name) or key.startswith(name)]
 
 
 def explain(plan: Plan, name: str) -> Explanation:
@@ -80,6 +89,8 @@ def _verdict(plan: Plan, key: str) -> str:
         return "would not run: it is done, and nothing that decides its content has changed"
     if key in plan.to_run:
         return f"would run: {plan.to_run[key]}"
+    if not any(key in other.input_keys for other in plan.artifacts.values()):
+        return "would not run: nothing needs it"
     return "would not run: everything that needs it is done"
 
 

@@ -95,7 +95,7 @@ def progress_line(plan: Plan, key: str) -> str:
 
 def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
     """The grid of one study of a plan."""
-    states = {key: state_of(plan, key) for key in plan.artifacts}
+    states = {key: state_of(plan, key) for key in _needed(plan, study)}
     cells: dict[str, dict[str, dict[str, None]]] = {}
     for unit in study.lowered.units:
         label = " ".join(f"{f}={level}" for f, level in unit.cell.items())
@@ -118,6 +118,15 @@ def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
         running=tuple(progress_line(plan, key) for key, state in states.items() if state == "running"),
         failed=tuple(_failure(plan, key) for key, state in states.items() if state == "failed"),
     )
+
+
+def _needed(plan: Plan, study: StudyPlan) -> list[str]:
+    """What the study's report is made from, and the report, in the plan's order."""
+    needed = {study.report}
+    for key, artifact in reversed(plan.artifacts.items()):
+        if key in needed:
+            needed.update(artifact.input_keys)
+    return [key for key in plan.artifacts if key in needed]
 
 
 def failures(plan: Plan) -> list[Failure]:

@@ -39,7 +39,11 @@ def read_study(path: Path, *, shown: str | None = None) -> tuple[Study, Problems
 
     The middle (`design`, `plan`) goes on collecting problems in the same list; `raise_problems` ends it.
     """
-    return study_of(read_yaml(path, shown=shown), path.parent / FILE_NAME)
+    document = read_yaml(path, shown=shown)
+    if path.name == FILE_NAME:
+        what = "this is the lock file of the specs beside it, not a study"
+        raise SpecErrors([Problem(what, "Name a study file.", document.locate(()))])
+    return study_of(document, path.parent / FILE_NAME)
 
 
 def parse_study(text: str, *, file: str = "study.yaml") -> tuple[Study, Problems]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pipeline.locate import read_scalar
+
 _TEXT = """\
 # yaml-language-server: $schema=schema.json
 # {name}: a study for studyc. Valid as it stands:
 #   studyc check specs/{name}.yaml     studyc plan specs/{name}.yaml     studyc run specs/{name}.yaml
 
-study: {name}
+study: {quoted}
 question: Does fine-tuning on longer chains help a tiny model?
 replicates: 2                        # seeds; every training and sampling is repeated with each
 
@@ -53,4 +55,5 @@ claims:                              # decided by the data, with intervals
 
 def template(name: str) -> str:
     """The text of a new study."""
-    return _TEXT.format(name=name)
+    is_text = isinstance(read_scalar(name), str)
+    return _TEXT.format(name=name, quoted=name if is_text else f'"{name}"')
