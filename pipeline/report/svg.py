@@ -125,6 +125,7 @@ def draw_panel(frame: PanelFrame, lines: Sequence[Line]) -> Markup:
         return LEFT + 4 + (x - x_low) / ((x_high - x_low) or 1) * (WIDTH - LEFT - 8 - right)
 
     def at_y(y: float) -> float:
+        y = min(max(y, ticks[0]), ticks[-1])  # an endless interval ends at the panel's edge
         return bottom - (y - ticks[0]) / ((ticks[-1] - ticks[0]) or 1) * (bottom - TOP)
 
     body = [_draw_y_axis(ticks, at_y, frame.format_y, WIDTH - right)]
@@ -250,7 +251,7 @@ def _draw_bars(
                 '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"{}><title>{}</title></rect>'
             ).format(kind, x - width / 2 + 1, min(y, foot), width - 2, abs(foot - y), dash, p.words)
         )
-        if p.low is not None and p.high is not None and math.isfinite(p.low) and math.isfinite(p.high):
+        if p.low is not None and p.high is not None:
             parts.append(
                 Markup('<line class="whisker" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
                     x, at_y(p.low), at_y(p.high)
@@ -274,14 +275,14 @@ def _draw_line(
         )
     ]
     for x, y, p in places if not (line.is_thin or line.is_bare) else []:
-        if p.low is not None and p.high is not None and math.isfinite(p.low) and math.isfinite(p.high):
+        if p.low is not None and p.high is not None:
             parts.append(
                 Markup('<line class="bar" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
                     x, at_y(p.low), at_y(p.high)
                 )
             )
-        if p.x_interval is not None and all(math.isfinite(x) for x in p.x_interval):
-            ends = [at_x(x) for x in p.x_interval]
+        if p.x_interval is not None:
+            ends = [min(max(at_x(x), LEFT), WIDTH - 18) for x in p.x_interval]
             parts.append(
                 Markup('<line class="bar" x1="{0:.1f}" x2="{1:.1f}" y1="{2:.1f}" y2="{2:.1f}"/>').format(
                     *ends, y
@@ -350,7 +351,8 @@ def draw_strip(
         '<line class="threshold" x1="{:.2f}%" x2="{:.2f}%" y1="0" y2="30"/>'
         + row.format("decisive", at(decisive[0]), at(decisive[1]))
         + row.format("interval", at(interval[0]), at(interval[1]))
-        + f'<circle cx="{at(centre):.2f}%" cy="15" r="5"/></svg>'
+        + (f'<circle cx="{at(centre):.2f}%" cy="15" r="5"/>' if math.isfinite(centre) else "")
+        + "</svg>"
     ).format(status, words, words, *claimed, edge, edge, end, end)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import polars as pl
 import pytest
 from synthetic import make_valley
 
 from pipeline.report.lines import MOST_LINES, Encoding, colour_class
-from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, nice_ticks
+from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, draw_strip, nice_ticks
 from pipeline.report.training import average_curves, thin_curve
 
 
@@ -29,6 +31,24 @@ def test_labels_in_a_figure_are_escaped_and_shortened():
 
 def test_a_panel_of_one_value_is_drawn():
     assert "circle" in draw_panel(PanelFrame("t", "y", str), [Line("a", "s0", (Point(3, 0.0),))])
+
+
+def test_an_endless_interval_crosses_the_panel():
+    """No bar at all would look like certainty."""
+    points = (Point(0, 1.0, 0.5, 1.5), Point(1, 1.2, -math.inf, math.inf, x_interval=(-math.inf, 2.0)))
+    frame = PanelFrame("t", "y", str, (), "x", (0.0, 2.0))
+    for kind in (frame, replace(frame, is_bars=True)):
+        drawn = draw_panel(kind, (Line("a", "s0", points),))
+        assert "inf" not in drawn and "nan" not in drawn
+        assert 'y1="194.0" y2="14.0"' in drawn
+
+
+def test_a_strip_without_an_estimate_has_no_dot():
+    strip = draw_strip(
+        centre=math.nan, interval=(-math.inf, math.inf), decisive=(-math.inf, math.inf), threshold=0.0,
+        claims_larger=True, span=(-1.0, 1.0), status="undecided", words="",
+    )  # fmt: skip
+    assert "nan" not in strip and "circle" not in strip
 
 
 def test_only_lines_that_reach_the_right_edge_are_named_there():
