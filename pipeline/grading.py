@@ -10,7 +10,9 @@ How the answer is found in a response (`Rule.unboxed` says how far down the list
 
 Rules 2 and 3 read the last 4,000 characters. What was found and the gold answer are parsed by Math-Verify
 0.9 with its default normalisation and compared by `verify(gold, answer)` with its defaults: floats to 6
-digits, percent-lenient (50\% equals 50 and 0.5), `x = 5` equals 5, strict on variables and intervals.
+digits, percent-lenient (50\% equals 50 and 0.5), `x = 5` equals 5, strict on variables and intervals. Ours come
+before that: in boxes and golds 1.2e-8 is a power of ten and 10\,000 one number; numbers below 1e-4 are compared by
+their own size, not in decimals; floats that differ by rounding are equal.
 
 Guarantees: verdicts in the order asked; the same verdict whatever the load of the machine, for the limit
 counts *processor* seconds (with ten times as many wall-clock seconds as a backstop); the kernel ends a

@@ -9,7 +9,6 @@ column, or that have no row.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import Counter
 from dataclasses import replace
@@ -19,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.benchmarks import text_answers
+from pipeline.engines.plain_text import is_same_text
 from pipeline.engines.shards import is_whole
 from pipeline.errors import InputError
 from pipeline.grading import Grader, Rule, Verdict, find_box
@@ -39,7 +39,6 @@ SCHEMA = {
     "n_tokens": pl.Int64,
     "finish_reason": pl.String,
 }
-_PLAIN = re.compile(r"\s+|(?<!\\)\$|\.$")
 PROBE = r"\boxed{0}"
 """A response whose verdict says only whether the gold answer can be read."""
 
@@ -133,7 +132,7 @@ def _compare_text(verdict: Verdict) -> Verdict:
     """The verdict on a gold answer that is no mathematics: the same text as the box, or not."""
     if verdict.extracted is None:
         return replace(verdict, verdict="unparsable")
-    same = _PLAIN.sub("", verdict.extracted) == _PLAIN.sub("", verdict.gold)
+    same = is_same_text(verdict.extracted, verdict.gold)
     return replace(verdict, verdict="right" if same else "wrong")
 
 

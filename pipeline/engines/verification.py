@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+from sympy import Expr, Float, UnevaluatedExpr
 
 from pipeline.grading import Outcome, Unboxed, find_box
 
@@ -31,8 +32,18 @@ TAIL_CHARACTERS = 4_000
 EXTRACTED_CHARACTERS = 500
 """Longer answers are cut in the report."""
 
+SMALL = 1e-4
+HALF_OF_SIX_DECIMALS = 5e-7
+FLOAT_NOISE = 1e-14
+DIGITS = 40
+"""Of numbers that are compared here."""
+
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _DOLLARS = re.compile(r"(?<!\\)\$.*?(?<!\\)\$|\\[A-Za-z]+", re.DOTALL)
+_APPROXIMATELY = re.compile(r"\A\s*\\approx")
+_POWER = re.compile(r"(?<![\w.\\}])(\d+\.\d*|\.\d+|\d+)[eE]([+-]?\d{1,3})(?![\w.^{])")
+_EULER = re.compile(r"(?!1e)\d+e-\d")
+_GROUPED = re.compile(r"(?<![\w.\\}])\d{1,3}(?:(?:,\\!|\{,\}|\\[,;:! ]|~| ) ?\d{3})+(?!\d)")
 _BOXED = (LatexExtractionConfig(boxed_match_priority=0),)
 _UNBOXED = {
     "answer_phrase": (LatexExtractionConfig(boxed_match_priority=-1, try_extract_without_anchor=False),),
@@ -74,9 +85,34 @@ def judge(response: str, gold: str, *, unboxed: Unboxed, gold_first: bool) -> tu
     if not answer:
         return "unparsable", None
     first, second = (list(reference), answer) if gold_first else (answer, list(reference))
-    right = verify(first, second, timeout_seconds=None)
+    right = _compare_numbers(reference[0], answer[0])
+    if right is None:
+        right = verify(first, second, timeout_seconds=None)
     extracted = find_box(response) or next((item for item in answer if isinstance(item, str)), None)
     return ("right" if right else "wrong"), extracted and extracted[:EXTRACTED_CHARACTERS]
+
+
+def _compare_numbers(gold: Any, answer: Any) -> bool | None:
+    """Whether two numbers agree where Math-Verify's absolute tolerances mislead; None where they serve.
+
+    It compares six decimals, or cuts differences off at some 1e-15: of small numbers all would be equal. Below 1e-4
+    floats agree to a relative 5e-3 (what six decimals mean there), exact numbers exactly. And where it compares
+    exactly, the rounding of floats would count: 8.7·10^8 is 869999999.9999999.
+    """
+    if not all(
+        isinstance(one, Expr) and one.is_number and not one.has(UnevaluatedExpr) for one in (gold, answer)
+    ):
+        return None
+    expected, found = gold.evalf(DIGITS), answer.evalf(DIGITS)
+    if not (expected.is_Number and expected.is_finite and expected and found.is_Number and found.is_finite):
+        return None
+    apart = abs((found - expected) / expected)
+    is_exact = not (gold.has(Float) or answer.has(Float))
+    if not is_exact and apart < FLOAT_NOISE:
+        return True
+    if abs(expected) < SMALL:
+        return bool(apart < (10.0 ** (5 - DIGITS) if is_exact else HALF_OF_SIX_DECIMALS / SMALL))
+    return None
 
 
 @lru_cache(maxsize=256)
@@ -85,8 +121,23 @@ def _cached_gold(gold: str) -> tuple[Any, ...]:
 
 
 def _parse_boxed(content: str) -> list[Any]:
-    plain = _DOLLAR.sub("", content).strip().removesuffix(".")
+    plain = _write_numbers_plainly(_DOLLAR.sub("", content).strip().removesuffix("."))
     return _parse(rf"\boxed{{{plain}}}", _BOXED)
+
+
+def _write_numbers_plainly(latex: str) -> str:
+    r"""1.2e-8 as 1.2 \times 10^{-8}, which Math-Verify reads as 1.2·e − 8, and 10\,000 as 10000, which it reads as 0.
+
+    2e-1 stays as it is: mathematicians mean Euler's number.
+    """
+    latex = _APPROXIMATELY.sub("", latex)
+    latex = _GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), latex)
+    return _POWER.sub(
+        lambda found: (
+            found[0] if _EULER.fullmatch(found[0]) else rf"{found[1]} \times 10^{{{int(found[2])}}}"
+        ),
+        latex,
+    )
 
 
 def _parse(text: str, extraction: tuple[Any, ...]) -> list[Any]:

@@ -9,7 +9,7 @@ from pipeline.fingerprint import content, placement
 from pipeline.job import Job
 
 NAME = "score"
-VERSION = 1
+VERSION = 2
 PRODUCES = "scores"
 
 

@@ -22,7 +22,7 @@ from pipeline.stages.sample import SamplingConfig
 from pipeline.stages.score import ScoreConfig
 
 NAME = "solve"
-VERSION = 1
+VERSION = 2
 PRODUCES = "completions"
 
 

@@ -26,7 +26,7 @@ from pipeline.job import Job
 from pipeline.stages.score import ScoreConfig
 
 NAME = "synthesise"
-VERSION = 1
+VERSION = 2
 PRODUCES = "dataset"
 
 Class = Literal["RR", "RW", "WR", "WW"]

@@ -1,6 +1,8 @@
 """The real benchmark and training files, where they are present: counts, golds, ids."""
 
 import dataclasses
+import re
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -43,6 +45,22 @@ def test_benchmark_golds_are_read_by_the_grader(name, shared_data, run_stage):
     assert not any(verdict.verdict in ("unparsable", "timeout") for verdict in verdicts)
     wrong = [row for row, verdict in zip(rows["id"], verdicts, strict=True) if verdict.verdict == "wrong"]
     assert wrong == NEVER_RIGHT.get(name, [])
+
+
+def test_golds_of_minerva_in_the_notation_of_code_are_numbers(shared_data, run_stage):
+    from pipeline.grading import Grader
+
+    local = str(shared_data / "benchmarks" / "minerva_math.jsonl")
+    rows, _ = run_stage("source", from_catalogue("benchmark", "minerva_math", local=local))
+    golds = [gold for gold in rows["answer"] if re.fullmatch(r"[\d.]+e-?\d+", gold)]
+    parts = [gold.split("e") for gold in golds]
+    with Grader() as grader:
+        for factor, verdict in (("1", "right"), ("1.03", "wrong")):
+            answers = [rf"\boxed{{{Decimal(factor) * Decimal(m)} \times 10^{{{e}}}}}" for m, e in parts]
+            assert {v.verdict for v in grader.grade(list(zip(answers, golds, strict=True)))} == {verdict}
+            plain = [f"\\boxed{{{Decimal(factor) * Decimal(gold):f}}}" for gold in golds]
+            assert {v.verdict for v in grader.grade(list(zip(plain, golds, strict=True)))} == {verdict}
+    assert len(golds) == 58
 
 
 @pytest.mark.parametrize("name", ["minerva_math", "gaokao2023en", "olympiadbench"])
