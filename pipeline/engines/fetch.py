@@ -18,7 +18,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.policy import check_policy_folder, load_tokenizer, publish_folder, quiet_libraries
+from pipeline.engines.policy import (
+    check_policy_folder,
+    check_vocabulary,
+    load_tokenizer,
+    publish_folder,
+    quiet_libraries,
+)
 from pipeline.errors import InputError, RefusedError
 from pipeline.job import Job
 from pipeline.stages.base import HubModel, LocalModel
@@ -131,10 +137,5 @@ def _check(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{folder}: damaged or of an unknown architecture: {problem}", "Copy it again."
         ) from problem
-    rows = config.get_text_config().vocab_size
-    if len(tokenizer) > rows:
-        raise InputError(
-            f"{folder}: the tokenizer has {len(tokenizer)} tokens and the embedding only {rows} rows",
-            "Tokenizer and weights belong to different models; take both from one folder.",
-        )
+    check_vocabulary(folder, tokenizer, config.get_text_config().vocab_size)
     return {"parameters": parameters, "vocabulary": len(tokenizer), "architecture": config.model_type}

@@ -12,6 +12,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
+from tokenizers import AddedToken
 
 from pipeline.engines.compressor import Compressor, join_words
 from pipeline.engines.policy import load_policy
@@ -250,12 +251,29 @@ def test_an_unusable_folder_is_refused_with_a_remedy(copy, message):
     assert refused.value.remedy
 
 
-def test_a_tokenizer_larger_than_the_embedding_is_refused(copy):
+@pytest.mark.parametrize(
+    ("token", "is_special", "template"), [("more", False, ""), ("<|more|>", True, "<|more|>")]
+)
+def test_a_tokenizer_that_needs_more_than_the_embedding_is_refused(
+    copy, tmp_path, token, is_special, template
+):
     _, tokenizer = load_policy(copy)
-    tokenizer.add_tokens(["more", "tokens"])
+    tokenizer.add_tokens([AddedToken(token, special=is_special)])
+    tokenizer.chat_template += template
     tokenizer.save_pretrained(copy)
-    with pytest.raises(InputError, match="only 361 rows"):
+    message = "only 361 rows and the tokenizer's token .*more.* is number 361"
+    with pytest.raises(InputError, match=message):
         load_policy(copy)
+    with pytest.raises(InputError, match=message):
+        run_base(tmp_path / "out", local=base.LocalModel(digest=digest_path(copy), path=str(copy)))
+
+
+def test_a_special_token_beyond_the_embedding_that_nobody_needs_is_none_of_a_text_model(copy, tmp_path):
+    _, tokenizer = load_policy(copy)
+    tokenizer.add_tokens([AddedToken("<image_soft_token>", special=True)])
+    tokenizer.save_pretrained(copy)
+    load_policy(copy)
+    run_base(tmp_path / "out", local=base.LocalModel(digest=digest_path(copy), path=str(copy)))
 
 
 def test_a_policy_without_a_chat_template_is_taken_where_none_is_needed(copy):
