@@ -81,7 +81,7 @@ def parse_yaml(text: str, file: str) -> Document:
     try:
         nodes = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
-        raise SpecErrors([_syntax_problem(error, file)]) from None
+        raise SpecErrors([_syntax_problem(error, text, file)]) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         where = Location(file, before.count("\n") + 1, error.position - before.rfind("\n"))
@@ -104,18 +104,35 @@ def parse_yaml(text: str, file: str) -> Document:
     return Document(file, value, reader.values, reader.keys)
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
-    mark = error.problem_mark or error.context_mark
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+    """What the parser stumbled over; where it only noticed later, the place at which that began."""
+    context, what = error.context or "", (error.problem or error.context or "cannot be parsed").strip()
+    is_earlier = context.endswith(("a simple key", "a quoted scalar")) and "escape" not in what
+    mark = (error.context_mark if is_earlier else error.problem_mark) or error.context_mark
     where = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file, 1, 1)
-    what = (error.problem or error.context or "cannot be parsed").strip()
-    remedies = {
-        "found character '\\t' that cannot start any token": "Indent with spaces, not with tabs.",
-        "found character that cannot start any token": "Indent with spaces, not tabs; quote values that start with @, ` or %.",
-        "mapping values are not allowed in this context": "Quote the value if it contains ': ', or check the indentation.",
-    }
-    return Problem(
-        f"not valid YAML: {what}", remedies.get(what, "Check indentation, quotes and brackets here."), where
-    )
+    remedy = "Check indentation, quotes and brackets here."
+    if context.endswith("a simple key"):
+        what, remedy = "a key without a value", "Write `key: value`, with a plain space after the colon."
+    elif context.endswith("a quoted scalar") and is_earlier:
+        what, remedy = "the quote that opens here never closes", "Close it."
+    elif context.endswith(("a flow sequence", "a flow mapping")) and error.context_mark:
+        opened = "[" if context.endswith("sequence") else "{"
+        remedy = (
+            f"Close the {opened} of line {error.context_mark.line + 1}, or write the comma that is missing."
+        )
+    elif what == "found character that cannot start any token" and mark:
+        found = "".join(text.splitlines()[mark.line : mark.line + 1])[mark.column : mark.column + 1]
+        if found == "\t":
+            remedy = "Indent with spaces, not with tabs."
+        elif found:
+            remedy = f"Quote the value that starts with {found}."
+    elif what == "mapping values are not allowed in this context":
+        remedy = "Quote the value if it contains ': ', or check the indentation."
+    return Problem(f"not valid YAML: {what}", remedy, where)
+
+
+def _is_nothing(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and not node.style and not node.value
 
 
 def _location(node: yaml.Node, file: str) -> Location:
@@ -188,6 +205,10 @@ class _Reader:
                 self._problem(
                     "the merge key '<<' is not allowed", "Write a recipe and use `inherits: NAME`.", where
                 )
+                continue
+            if not key_node.style and ":" in key and _is_nothing(value_node):
+                what = f"the key {key!r} has no value"
+                self._problem(what, "Write a space after the colon, or quote the key.", where)
                 continue
             child = (*path, key)
             if key in result:

@@ -57,6 +57,10 @@ def test_an_alias_that_contains_itself_is_refused() -> None:
         ("a: b: c", "not valid YAML: mapping values are not allowed in this context"),
         ("a:\n\t- b", "not valid YAML"),
         ("a: [1, 2", "not valid YAML"),
+        ("a: 1\nb:2\nc: 3\n", "s.yaml:2:1: not valid YAML: a key without a value"),
+        ("a: 1\nb: 'two\nc: 3\n", "s.yaml:2:4: not valid YAML: the quote that opens here never closes"),
+        ("a: {b:1, c: 2}", "s.yaml:1:5: the key 'b:1' has no value"),
+        (f"a: {'9' * 5000}", "9999… is not a number that can be read"),
         ("a: \x07", "a character that YAML does not allow"),
     ],
 )
@@ -65,6 +69,22 @@ def test_what_is_refused_is_one_clear_problem(text: str, what: str) -> None:
     assert len(found) == 1
     assert what in found[0]
     assert found[0].startswith("s.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("a:\n\t- b", "Indent with spaces, not with tabs."),
+        ("a: @b", "Quote the value that starts with @."),
+        ("a: [1, 2\nb: 3\n", "Close the [ of line 1, or write the comma that is missing."),
+        ("a:\n  b: {c: 1\nd: 3\n", "Close the { of line 2, or write the comma that is missing."),
+        ("a: 1\nb:2\nc: 3\n", "Write `key: value`, with a plain space after the colon."),
+    ],
+)
+def test_syntax_errors_have_the_remedy_that_fits(text: str, remedy: str) -> None:
+    with pytest.raises(SpecErrors) as caught:
+        parse_yaml(text, "s.yaml")
+    assert [problem.remedy for problem in caught.value.problems] == [remedy]
 
 
 def test_unreadable_files_say_what_and_what_to_do(tmp_path) -> None:
