@@ -29,6 +29,17 @@ def test_check_says_valid_and_the_size(here: Path, capsys, golden) -> None:
     golden("check.txt", capsys.readouterr().out)
 
 
+def test_check_warns_of_recipes_and_data_that_nothing_uses(here: Path, capsys) -> None:
+    text = BASIC.replace("recipes:\n", "recipes:\n  stf: {epochs: 1}\n")
+    text = text.replace("data:\n", "data:\n  more: {source: {synthetic: chains, rows: 4}}\n", 1)
+    (here / "study.yaml").write_text(text)
+    assert main(["check", "study.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == [
+        "warning: study.yaml:12:3: nothing inherits recipe 'stf'",
+        "warning: study.yaml:5:3: nothing uses data 'more'",
+    ]
+
+
 def test_plan_prints_the_counts(here: Path, capsys, golden) -> None:
     assert main(["plan", "study.yaml"]) == 0
     golden("plan.txt", capsys.readouterr().out)

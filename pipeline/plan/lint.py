@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pipeline.plan.compiled import Plan, StudyPlan
 
@@ -43,4 +44,29 @@ def _sources(plan: Plan, key: str) -> set[str]:
     return {s for parent in inputs.get("rows", ()) for s in _sources(plan, parent)}
 
 
-CHECKS = (_one_replicate, _greedy_repeats, _trained_on_the_test)
+def _unused(_: Plan, study: StudyPlan) -> Iterator[str]:
+    """Recipes and data that the file names nowhere else: often a name that was meant and written otherwise."""
+    spec, document = study.study.spec, study.study.document
+    inherited, words = set(_texts(document.value, "inherits")), set(_texts(document.value))
+    words |= {word.split(".")[1] for word in words if word.startswith("data.") and word.count(".") > 1}
+    for name in spec.recipes:
+        if name not in inherited:
+            yield f"{document.locate(('recipes', name), key=True)}: nothing inherits recipe {name!r}"
+    for name in spec.data:
+        if name not in words and name not in spec.measure:
+            yield f"{document.locate(('data', name), key=True)}: nothing uses data {name!r}"
+
+
+def _texts(value: Any, key: str | None = None) -> Iterator[str]:
+    """The texts in a value; only those under one key where one is given."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _texts(item, None if name == key else key)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _texts(item, key)
+    elif isinstance(value, str) and key is None:
+        yield value
+
+
+CHECKS = (_one_replicate, _greedy_repeats, _trained_on_the_test, _unused)

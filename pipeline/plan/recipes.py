@@ -186,15 +186,13 @@ class Recipes:
                 what = f"{label}: the weight of reward {name!r} is {shown(weight)}"
                 self._note(locate(("reward", name), False), what, "Write a finite number.")
                 continue
-            params = self._validate_entry(rewards, "reward", name, options, ("reward", name), locate)
+            place, known = ("reward", name), ("weight",)
+            params = validate_entry(
+                rewards, "reward", name, options, place, locate, self.problems, words=known
+            )
             if params is not None:
                 terms.append(RewardTerm(name=name, weight=weight, params=params.identity()))
         return tuple(terms) if len(terms) == len(raw) else None
-
-    def _validate_entry(
-        self, catalogue: Any, kind: str, name: str, options: dict, path: PathTuple, locate: Any
-    ) -> Any:
-        return validate_entry(catalogue, kind, name, options, path, locate, self.problems)
 
     def _checkpoints(self, raw: Any, steps: int, settings: Settings, label: str) -> tuple[int, ...]:
         """`[20, 40]` or `every 20` → sorted steps before the last."""
@@ -294,8 +292,12 @@ def validate_entry(
     locate: Any,
     problems: Problems,
     also_known: tuple[str, ...] = (),
+    words: tuple[str, ...] = (),
 ) -> Config | None:
-    """Validate a catalogue entry's parameters where they stand in a file; None after noting the problems."""
+    """Validate a catalogue entry's parameters where they stand in a file; None after noting the problems.
+
+    `also_known` are names beside the catalogue's, `words` keys beside the parameters, for errors to suggest.
+    """
     from pydantic import ValidationError
 
     from pipeline.spec.problems import problems_of
@@ -312,12 +314,9 @@ def validate_entry(
     try:
         return catalogue.validate(name, dict(options))
     except ValidationError as error:
-        model = catalogue.params_model(name)
-        problems.extend(
-            problems_of(
-                error, model, lambda p, k: locate((*path, *p), k), options, where_known=f"{kind} {name!r}: "
-            )
-        )
+        model, label = catalogue.params_model(name), f"{kind} {name!r}: "
+        place = lambda p, k: locate((*path, *p), k)
+        problems.extend(problems_of(error, model, place, options, where_known=label, also_known=words))
     except StudyError as error:
         problems.append(Problem(error.what, error.remedy, locate(path, False)))
     return None

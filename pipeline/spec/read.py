@@ -66,6 +66,7 @@ def study_of(document: Document, lock_path: Path) -> tuple[Study, Problems]:
         )
         raise_problems(problems)
     spec = _shape(document, problems)
+    _check_recipes(spec, problems)
     factors, chain = _factors(spec, problems)
     study = Study(
         spec=spec,
@@ -76,6 +77,18 @@ def study_of(document: Document, lock_path: Path) -> tuple[Study, Problems]:
         lock=read_lock(lock_path),
     )
     return study, problems
+
+
+def _check_recipes(spec: Spec, problems: Problems) -> None:
+    """Note what is wrong with the inheritance of recipes that nothing uses, too."""
+    checked: set[Any] = set()
+    for name, raw in spec.recipes.items():
+        if not {name, raw.get("inherits")} & checked:
+            inherit({"inherits": name}, ("recipes", name), spec.recipes, problems)
+        parent: Any = name
+        while isinstance(parent, str) and parent in spec.recipes and parent not in checked:
+            checked.add(parent)
+            parent = spec.recipes[parent].get("inherits")
 
 
 def _shape(document: Document, problems: Problems) -> Spec:

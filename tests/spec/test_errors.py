@@ -281,6 +281,10 @@ CASES = {
     "published:\n"
     "  - {source: x, columns: [accuracy], rows: [{sft: none, rl: none, values: [.nan]}, {sft: none, rl: none, vales: [1]}]}\n"
     "  - {source: x, columns: [accuracy], rows: [{sft: none, rl: none, values: [1, 2]}, {label: y, values: ['1']}]}\n",
+    "recipes_that_nothing_uses": edited(
+        ("recipes:\n", "recipes:\n  lost: {inherits: sfft}\n  a: {inherits: b}\n  b: {inherits: a}\n"),
+        ("reward: {accuracy: 1}", "reward: {accuracy: {wieght: 2}}"),
+    ),
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
