@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 import polars as pl
+import polars.selectors as cs
 
 from pipeline.datasets import OURS, Column, FieldMap, RowCondition
 from pipeline.engines.row_columns import find_column, read_column, read_joined, read_text, to_text
@@ -66,6 +67,7 @@ def map_batch(
         *_extras(frame, fields, answer, source),
         pl.col(ROW),
     )
+    mapped = mapped.with_columns((cs.categorical() | cs.enum()).cast(pl.String))  # filters compare texts
     if fields.gold_in_problem:
         mapped = _move_gold(mapped)
     return _without_missing(mapped, fields, answer, source, dropped)

@@ -181,6 +181,13 @@ def test_extra_column_named_like_one_of_ours_is_refused(column):
         FieldMap(extra=("level", column))
 
 
+def test_categories_become_text():
+    kinds = pl.DataFrame({"c": ["a"], "e": ["b"]}, schema={"c": pl.Categorical, "e": pl.Enum(["b"])})
+    frame = pl.concat([pl.DataFrame({"problem": ["p"], "answer": ["1"]}), kinds], how="horizontal")
+    mapped = map_batch(frame, FieldMap(), (), "made.parquet", 1, Dropped())
+    assert mapped.select("c", "e").schema == {"c": pl.String, "e": pl.String}
+
+
 def test_a_source_may_have_a_column_of_any_name():
     assert map_rows([{"problem": "p", "answer": "1", "_row": 7}])["_row"].to_list() == [7]
 
