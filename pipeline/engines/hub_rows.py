@@ -119,10 +119,10 @@ def _batches(rows: Any, keep: KeepColumns, path: str) -> Iterator[pl.DataFrame]:
 
 
 def _refuse_mixed(schema: Mapping[str, pl.DataType], path: str) -> None:
-    """Refuse fields of several kinds, which the library gives as JSON of one kind in a type of its own."""
+    """Refuse fields in a type of the library's own, as which it gives those of several kinds."""
     for name, dtype in schema.items():
         if "Extension(" in str(dtype):
             raise InputError(
-                f"data set {path}: field {name!r} holds values of several kinds",
+                f"data set {path}: field {name!r} holds values of several kinds, or of one that only `datasets` knows",
                 "Leave it out with fields.extra, or save the set as JSON lines with one kind of value in every field.",
             )

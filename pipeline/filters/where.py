@@ -33,6 +33,10 @@ class Params(Config):
     def _has_a_test(self) -> Params:
         if all(test is None for test in (self.equals, self.one_of, self.at_least, self.at_most)):
             raise ValueError("give equals, one_of, at_least or at_most")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(
+                f"at_least {self.at_least} is above at_most {self.at_most}, so no row could stay"
+            )
         return self
 
 

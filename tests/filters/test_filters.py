@@ -276,7 +276,12 @@ def test_short_forms_set_the_main_parameter():
     assert filters.validate("max_tokens", 16_384).identity() == {"tokens": 16_384}
     assert filters.validate("decontaminate", ["aime24"]).against == ("aime24",)
     assert filters.validate("deduplicate").identity() == {}
-    for name, wrong in (("max_chars", "many"), ("one_correct_trace", 3), ("where", {"column": "x"})):
+    for name, wrong in (
+        ("max_chars", "many"),
+        ("one_correct_trace", 3),
+        ("where", {"column": "x"}),
+        ("where", {"column": "x", "at_least": 2, "at_most": 1}),
+    ):
         with pytest.raises(ValidationError):
             filters.validate(name, wrong)
 
