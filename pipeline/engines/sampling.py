@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.engines.policy import encode_prompt
 from pipeline.engines.shards import Shards, measure, write_frame
-from pipeline.errors import InputError, RefusedError, StageError
+from pipeline.errors import InputError, StageError, StudyError
 from pipeline.job import Job
 from pipeline.record import writer_lock
 from pipeline.stages.sample import SampleConfig, SamplingConfig
@@ -154,13 +154,13 @@ def _siblings(job: Job) -> Iterator[Job]:
 
 
 def _serve(sibling: Job, loader: Loader, leader: Job) -> None:
-    """Make one sibling's rows; a sibling that is done, locked or unusable is left to its own job."""
+    """Make one sibling's rows; one that is done, locked, unusable or fails is left to its own job, which says why."""
     finished = ("record.json", "completions.parquet", "work/ready.json")
     try:
         with writer_lock(sibling.folder):
             if not any((sibling.folder / name).exists() for name in finished):
                 _make_ready(sibling, loader, made_by=leader.key)
-    except (InputError, RefusedError) as problem:
+    except StudyError as problem:
         print(f"{sibling.key}: left to its own job: {problem.what}", file=sys.stderr)
 
 
@@ -233,7 +233,12 @@ def read_problems(path: Path) -> polars.DataFrame:
 
     if not path.is_file():
         raise InputError(f"{path}: there are no problems", "Make the benchmark's data set first.")
-    problems = pl.read_parquet(path)
+    try:
+        problems = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as problem:
+        raise InputError(
+            f"{path}: not readable: {str(problem).splitlines()[0]}", "Make its artifact again."
+        ) from problem
     for column in ("id", "problem"):
         if column not in problems.columns:
             raise InputError(

@@ -17,7 +17,7 @@ import pytest
 from pipeline.engines import sampling
 from pipeline.engines.sampling import COLUMNS, Request, row_seed, sample_family
 from pipeline.engines.shards import Shards
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StageError
 from pipeline.job import Job
 from pipeline.record import writer_lock
 from pipeline.stages.sample import SampleConfig
@@ -264,6 +264,23 @@ def test_a_sibling_that_is_being_written_is_left_alone(tmp_path, policy):
         sample_family(leader)
     assert not (sibling.folder / "work" / "ready.parquet").exists()
     assert (leader.folder / "completions.parquet").exists()
+
+
+def test_a_sibling_that_fails_does_not_take_its_leader_with_it(tmp_path, policy, monkeypatch, capsys):
+    leader, sibling = family(tmp_path, policy)
+    real = sampling.sample_missing
+
+    def fail(job, *others):
+        if job.key == sibling.key:
+            raise StageError("the model's logits are no finite numbers")
+        real(job, *others)
+
+    monkeypatch.setattr(sampling, "sample_missing", fail)
+    assert sample_family(leader)["responses"] == 16
+    assert "sample-2: left to its own job: the model's logits" in capsys.readouterr().err
+    (sibling.one("problems") / "rows.parquet").write_bytes(b"torn")
+    with pytest.raises(InputError, match=r"rows\.parquet: not readable"):
+        sample_family(sibling)
 
 
 def test_rows_left_for_another_seed_are_not_published(tmp_path, policy):
