@@ -8,7 +8,9 @@ artifacts undone, a report lacks some, a status is not all done); 4 unusable inp
 from __future__ import annotations
 
 import argparse
+import codecs
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -147,6 +149,19 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+PLAIN = {
+    "■": "#", "▶": ">", "✗": "x", "·": ".", "×": "x", "…": "...", "→": "->", "≤": "<=", "≥": ">=", "±": "+-",
+    "–": "-", "—": "-", "−": "-", "’": "'",
+}  # fmt: skip
+"""What we print where the output's encoding has no such character; `?` for all others."""
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -154,6 +169,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["run"] and "--" in words:
         cut = words.index("--")
         words, passed_on = words[:cut], words[cut + 1 :]
+    codecs.register_error("studyc-plain", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="studyc-plain")
     options = build_parser().parse_args(words)
     options.passed_on = passed_on
     os.environ.setdefault(

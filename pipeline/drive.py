@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -34,7 +36,7 @@ def run_studies(
     """Run what is missing of some studies; 0 when everything is done, 3 when something is left."""
     plan = compile_plan(specs, results=results)
     refuse_unpinned(plan)
-    print(counts_table(plan), flush=True)
+    _tell(counts_table(plan))
     command = [
         sys.executable, "-m", "snakemake", *(["--profile", profile] if profile else []),
         "--config", f"studies={_listed(specs)}", *([f"results={results}"] if str(results) != "results" else []),
@@ -79,6 +81,26 @@ def _finish(plan: Plan, code: int, log: Path) -> int:
     return INCOMPLETE
 
 
+def _can_redraw() -> bool:
+    """Whether our output is a terminal that can move its cursor."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+
+def _tell(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        _be_silent(error)
+
+
+def _be_silent(error: OSError) -> None:
+    """Those we tell are gone (`| head`, a closed terminal): the run goes on without them."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout,) if error.errno == errno.EPIPE else (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 class _Follower:
     """Shows what finishes and what runs: bars on a terminal, lines elsewhere."""
 
@@ -91,7 +113,7 @@ class _Follower:
 
     def follow(self, child: subprocess.Popen[bytes]) -> None:
         """Watch until the child ends; Ctrl-C is passed on and waited for."""
-        live = self._live() if sys.stdout.isatty() else None
+        live = self._live() if _can_redraw() else None
         interrupted = False
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: child.send_signal(signal.SIGTERM))
@@ -104,6 +126,8 @@ class _Follower:
                 if finished:
                     break
                 time.sleep(POLL_SECONDS)
+            except OSError as error:
+                _be_silent(error)
             except KeyboardInterrupt:
                 if interrupted:
                     child.kill()
@@ -137,13 +161,13 @@ class _Follower:
         last, text = self.spoken.get(key, (now, ""))
         fresh = progress_line(self.plan, key)
         if now - last >= LINE_SECONDS and fresh != text:
-            print(f"        {self._clock()}  {fresh}", flush=True)
+            _tell(f"        {self._clock()}  {fresh}")
             self.spoken[key] = (now, fresh)
         else:
             self.spoken.setdefault(key, (last, text))
 
     def _say(self, line: str, live) -> None:
-        (live.say if live is not None else lambda text: print(text, flush=True))(line)
+        (live.say if live is not None else _tell)(line)
 
     def _name(self, key: str) -> str:
         artifact = self.plan.artifacts[key]
