@@ -96,6 +96,8 @@ def simulate(sides: Sequence[Side], *evaluations: Evaluate, reflect: bool = Fals
     value = float(evaluations[0]([means[i : i + 1] for i in range(len(sides))])[0])
     found = [evaluate([means[i] + noise[:, i] for i in range(len(sides))]) for evaluate in evaluations]
     shifted = [2 * value - values if reflect else values for values in found]
+    if lost := max(float(np.isnan(values).mean()) for values in shifted):
+        notes.append(f"without a value in {max(100 * lost, 0.1):.2g} % of the draws")
     drawn = tuple(np.sort(held) for values in shifted for held in _hold_missing(values))
     has_width = bool(np.ptp(noise, axis=0).all()) and math.isfinite(value)
     return DrawnEstimate(value, drawn, sizes, count_replicates(sides), has_width, tuple(dict.fromkeys(notes)))

@@ -115,7 +115,7 @@ WRONG = {
         "no cell answers to a published number",
     ),
     "a published number of many cells": ("published: [{source: T, cell: {rl: plain, sft: none}, value: 1}]", "Name its level of 'model'"),
-    "a row of the wrong length": ("published: [{source: T, columns: [accuracy], rows: [{rl: plain, values: [1, 2]}]}]", "needs 1 values"),
+    "a row of the wrong length": ("published: [{source: T, columns: [accuracy], rows: [{rl: plain, values: [1, 2]}]}]", "for 1 columns"),
     "a point of several cells": ("figures: {f: {x: sft, lines: rl}}", "cells that differ in 'model' share a point"),
     "an unknown axis": ("figures: {f: {x: sfft, lines: rl, panels: model}}", "Did you mean 'sft'"),
     "a band without a panel": ("figures: {f: {x: sft, lines: rl, panels: model, band: {smal: [0, 1]}}}", "Did you mean 'small'"),
@@ -192,3 +192,19 @@ def test_claims_about_a_measure_where_it_is_not_taken_are_errors(
     with pytest.raises(SpecErrors) as caught:
         compile_text(f"{narrow(only)}claims:\n  {claim}\n", tmp_path)
     assert message in str(caught.value)
+
+
+def test_a_claim_without_words_names_the_metric_of_each_side(tmp_path: Path) -> None:
+    claims = {claim.name: claim.text for claim in compile_examples(tmp_path, *_merge_claims(EXAMPLES)).claims}
+    assert claims["reflection_is_long"] == (
+        "mean tokens where reflects minus mean tokens where not reflects is between 5 and 500"
+    )
+    assert claims["more_kept"] == "data.long.rows_out is above data.long.dropped.duplicate"
+    assert claims["kept"] == "data.long.rows_out is at least 0.9"
+    assert claims["votes"] == "maj@4 of rl=plain, sft=none is above accuracy of rl=plain"
+    assert claims["small_loss"] == "accuracy of rl=plp_2 minus that of rl=plain is at least -0.03"
+
+
+def _merge_claims(blocks: list[str]) -> list[str]:
+    bodies = [block.removeprefix("claims:\n") for block in blocks if block.startswith("claims:\n")]
+    return ["claims:\n" + "".join(bodies)]

@@ -52,7 +52,7 @@ class _Compiler:
             parts += found
         return CompiledClaim(
             name=name,
-            text=claim.text or describe_claim(claim, metric),
+            text=claim.text or describe_claim(claim, metric, lambda own: self.metrics.name(own, ())),
             metric=self._shown_metric(claim, metric),
             parts=tuple(parts),
             published=claim.published,

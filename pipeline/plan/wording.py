@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.design import chosen_levels
 from pipeline.spec.claims import ClaimSpec
 
+METRIC = "metric"
 
-def describe_claim(claim: ClaimSpec, metric: str) -> str:
-    """Quantity, comparison, margin, in words."""
-    subject = f"{metric} of {_cells(claim.of)}"
+
+def describe_claim(claim: ClaimSpec, metric: str, name_metric: Callable[[Any], str | None]) -> str:
+    """Quantity, comparison, margin, in words; `name_metric` names the metric that a selector gives for itself."""
+
+    def other(selector: Mapping[str, Any]) -> str:
+        if METRIC not in selector:
+            return f"that of {_cells(selector)}"
+        return _own(name_metric(selector[METRIC]), selector)
+
+    own = name_metric(claim.of[METRIC]) if METRIC in claim.of else metric
+    is_bare = METRIC in claim.of or metric.startswith("data.")
+    subject = _own(own, claim.of) if is_bare else f"{metric} of {_cells(claim.of)}"
     if claim.minus is not None:
-        subject = f"{subject} minus that of {_cells(claim.minus)}"
+        subject = f"{subject} minus {other(claim.minus)}"
     elif claim.relative_to is not None:
-        subject = f"{subject} relative to that of {_cells(claim.relative_to)}"
+        subject = f"{subject} relative to {other(claim.relative_to)}"
     elif claim.first is not None:
         subject = f"the first level along {_along(claim.first.along)} where {metric} reaches {_cells(claim.first.reaches)}"
     if claim.at_least is not None:
@@ -29,9 +39,9 @@ def describe_claim(claim: ClaimSpec, metric: str) -> str:
     if claim.trend is not None:
         tolerance = f" by more than {claim.by:g}" if claim.by else ""
         return f"{subject} {claim.trend}{tolerance} along {_along(claim.along)}"
-    word, other = ("above", claim.above) if claim.above is not None else ("below", claim.below)
+    word, side = ("above", claim.above) if claim.above is not None else ("below", claim.below)
     if claim.times is not None:
-        return f"{subject} is {word} {claim.times:g} × that of {_cells(other)}"
+        return f"{subject} is {word} {claim.times:g} × {other(side)}"
     margin = (
         f" by more than {claim.by:g}"
         if claim.by > 0
@@ -40,7 +50,13 @@ def describe_claim(claim: ClaimSpec, metric: str) -> str:
         else ""
     )
     matched = f" at equal {claim.matched}" if claim.matched is not None else ""
-    return f"{subject} is {word} that of {_cells(other)}{margin}{matched}"
+    return f"{subject} is {word} {other(side)}{margin}{matched}"
+
+
+def _own(metric: str | None, selector: Mapping[str, Any]) -> str:
+    """A metric that a selector names itself, of its cells where it names some."""
+    rest = {factor: value for factor, value in selector.items() if factor != METRIC}
+    return f"{metric} of {_cells(rest)}" if rest else f"{metric}"
 
 
 def _along(along: Any) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from pipeline.report.metrics import Metric, UnitKind, format_value
-from pipeline.report.quantities import Curve, Fact, leaves
+from pipeline.report.quantities import Curve, Fact, is_closed, leaves
 from pipeline.report.request import CompiledClaim, Part
 from pipeline.report.svg import draw_strip
 from pipeline.report.verdicts import ClaimVerdict, Verdict
+from pipeline.simulation import DRAWS
 
 SIGNS = {"above": ">", "below": "<", "at_least": "≥", "at_most": "≤", "between": "between"}
 AXES = {
@@ -224,8 +225,11 @@ def _details(part: Part, verdict: Verdict, scale: _Scale, metric: Metric) -> tup
             f"{100 * verdict.level:.4g} % (Holm), interval [{_words(low, kind, unit)}, {_words(high, kind, unit)}]",
         ),
         ("p of the threshold", "< 0.0001" if verdict.p_value < 1e-4 else f"{verdict.p_value:.4f}"),
-        ("degrees of freedom", "∞" if verdict.df is None else f"{verdict.df:.1f}"),
     ]
+    if part.effect is None or is_closed(part.effect):
+        rows.append(("degrees of freedom", "∞" if verdict.df is None else f"{verdict.df:.1f}"))
+    else:
+        rows.append(("draws", f"{DRAWS:,}"))
     return tuple(rows)
 
 

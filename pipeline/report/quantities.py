@@ -137,6 +137,12 @@ def holds(quantity: Any, kind: type) -> bool:
     return isinstance(quantity, kind) or any(holds(child, kind) for child in children(quantity))
 
 
+def is_closed(quantity: Any) -> bool:
+    """Whether a quantity has a closed interval: a weighted sum of leaves, or a ratio of two; others are drawn."""
+    sides = (quantity.top, quantity.bottom) if isinstance(quantity, Ratio) else (quantity,)
+    return all(as_linear(side) is not None for side in sides)
+
+
 def as_linear(quantity: Any) -> dict[Any, float] | None:
     """Leaf → weight where the quantity is a weighted sum of leaves; None where it is not."""
     if isinstance(quantity, Leaf):

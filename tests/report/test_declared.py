@@ -212,6 +212,17 @@ def test_scopes_say_what_an_interval_speaks_about(built) -> None:
     assert "logged steps taken as independent" in text and "rows like those of long" in text
 
 
+def test_what_is_drawn_says_so_and_how_often_it_has_no_value(built) -> None:
+    text = built[1].page.read_text()
+    cards = {
+        name: text.partition(f'id="claim-{name}"')[2].partition("</article>")[0] for name in built[1].claims
+    }
+    for name, card in cards.items():
+        is_drawn = name in ("cut_most_where_easy", "best_early", "declines", "recovers_sooner", "frontier")
+        assert ("<dd>20,000</dd>" in card, "<dt>degrees of freedom</dt>" in card) == (is_drawn, not is_drawn)
+    assert re.search(r"without a value in [\d.]+ % of the draws", cards["frontier"])
+
+
 def test_a_majority_vote_counts_right_answers_as_one_class() -> None:
     rows = pl.DataFrame(
         {
