@@ -81,9 +81,9 @@ def study_of(document: Document, lock_path: Path) -> tuple[Study, Problems]:
 
 def _check_recipes(spec: Spec, problems: Problems) -> None:
     """Note what is wrong with the inheritance of recipes that nothing uses, too."""
-    checked: set[Any] = set()
+    checked: set[str] = set()
     for name, raw in spec.recipes.items():
-        if not {name, raw.get("inherits")} & checked:
+        if name not in checked and str(raw.get("inherits")) not in checked:
             inherit({"inherits": name}, ("recipes", name), spec.recipes, problems)
         parent: Any = name
         while isinstance(parent, str) and parent in spec.recipes and parent not in checked:
