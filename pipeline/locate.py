@@ -20,6 +20,8 @@ MAX_NODES = 200_000
 """Nodes of one file after its aliases are expanded; a study never comes near, an alias bomb does."""
 
 MAX_DEPTH = 60
+MAX_INTEGER = 2**63 - 1
+EMPTY = "the file is empty"
 
 PathTuple = tuple[str | int, ...]
 
@@ -89,9 +91,7 @@ def parse_yaml(text: str, file: str) -> Document:
     except RecursionError:
         raise SpecErrors([Problem("nested too deep", "Flatten the file.", Location(file, 1, 1))]) from None
     if not nodes:
-        raise SpecErrors(
-            [Problem("the file is empty", "`studyc new NAME` writes a commented spec.", Location(file, 1, 1))]
-        )
+        raise SpecErrors([Problem(EMPTY, "`studyc new NAME` writes a commented spec.", Location(file, 1, 1))])
     if len(nodes) > 1:
         where = _location(nodes[1], file)
         raise SpecErrors(
@@ -231,8 +231,10 @@ class _Reader:
         try:
             value = read_scalar(text)
         except ValueError:
-            what = f"{shown(text)} is not a number that can be read"
-            self._problem(what, "Write digits, e.g. 8000 or 5e-5.", where)
+            value = MAX_INTEGER + 1
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:
+            what = f"the number {shown(text).strip(chr(39))} is too large"
+            self._problem(what, "Quote it if text is meant.", where)
             return None
         if isinstance(value, str) and explicit not in ("str", "null"):
             self._problem(f"{text!r} does not fit its tag", "Remove the tag.", where)

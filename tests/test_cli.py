@@ -250,3 +250,12 @@ def test_a_lock_file_with_a_short_commit_is_refused(here: Path, capsys) -> None:
         "hub.lock.yaml:1:21: models: org/model is not pinned to a full commit hash but to 'main'"
         in capsys.readouterr().err
     )
+    (here / "study.yaml").write_text(BASIC.replace("question", "quesstion"))
+    assert main(["check", "study.yaml"]) == 2
+    assert capsys.readouterr().err.endswith("2 errors\n")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "models:\ndatasets: {}\n"])
+def test_an_empty_lock_file_pins_nothing(text: str, here: Path) -> None:
+    (here / "hub.lock.yaml").write_text(text)
+    assert main(["check", "study.yaml"]) == 0

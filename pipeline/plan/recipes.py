@@ -31,6 +31,7 @@ from pipeline.spec.study import Study
 _PLACEHOLDER = ({"name": "accuracy"},)
 """Stands for a reward with errors, so that the rest of its level is checked as well."""
 
+MOST_CHECKPOINTS = 10_000
 TRAINING_WORDS = ("data", "rows", "inherits")
 
 
@@ -202,9 +203,14 @@ class Recipes:
         if (
             isinstance(raw, str)
             and raw.startswith("every ")
+            and raw.isascii()
             and raw[6:].strip().isdigit()
             and int(raw[6:]) > 0
         ):
+            if steps // int(raw[6:]) > MOST_CHECKPOINTS:
+                what = f"{label}: {raw} of {steps:,} steps are more than {MOST_CHECKPOINTS:,} checkpoints"
+                self._note(place, what, "Take fewer.")
+                return ()
             raw = tuple(range(int(raw[6:]), steps + 1, int(raw[6:])))
         if not isinstance(raw, tuple) or not all(isinstance(n, int) and not isinstance(n, bool) for n in raw):
             self._note(

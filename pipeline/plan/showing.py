@@ -239,7 +239,7 @@ class _Compiler:
         for name, level in self.study.factors[spec.x].levels.items():
             rows = level.settings.values.get("rows") if level.settings is not None else None
             found = _NUMBER.search(name)
-            if isinstance(rows, int):
+            if type(rows) is int and rows > 0:
                 sizes[name] = math.log2(rows)
             elif found and float(found[1]) > 0:
                 sizes[name] = math.log2(float(found[1]) * {"": 1, "k": 1e3, "m": 1e6}[found[2].lower()])

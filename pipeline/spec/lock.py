@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import Problem, SpecErrors
-from pipeline.locate import read_yaml
+from pipeline.errors import Problem, SpecErrors, shown
+from pipeline.locate import EMPTY, read_yaml
 
 FILE_NAME = "hub.lock.yaml"
 KINDS = ("models", "datasets")
 UNPINNED = "unpinned"
+REMEDY = "Remove the file and run `studyc pin`."
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -37,15 +38,18 @@ def read_lock(path: Path) -> Lock:
     """Read a lock file; an absent one pins nothing."""
     if not path.exists():
         return Lock(path)
-    document = read_yaml(path)
+    try:
+        document = read_yaml(path)
+    except SpecErrors as error:
+        if any(problem.what != EMPTY for problem in error.problems):
+            raise
+        return Lock(path)
     problems: list[Problem] = []
     found: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
     content = document.value if isinstance(document.value, dict) else {}
     if not isinstance(document.value, dict):
         problems.append(
-            Problem(
-                "a lock file is a mapping of models and datasets", "Run `studyc pin`.", document.locate(())
-            )
+            Problem("a lock file is a mapping of models and datasets", REMEDY, document.locate(()))
         )
     for kind, names in content.items():
         if kind not in KINDS or not isinstance(names or {}, dict):
@@ -57,11 +61,11 @@ def read_lock(path: Path) -> Lock:
             continue
         for name, commit in (names or {}).items():
             if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
-                what = f"{kind}: {name} is not pinned to a full commit hash but to {commit!r}"
+                what = f"{kind}: {name} is not pinned to a full commit hash but to {shown(commit)}"
                 problems.append(
                     Problem(
                         what,
-                        "Run `studyc pin`, or write the 40 hex digits of a commit, quoted.",
+                        "Write the 40 hex digits of a commit, quoted; or remove the line and run `studyc pin`.",
                         document.locate((kind, name)),
                     )
                 )

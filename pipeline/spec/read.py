@@ -11,7 +11,7 @@ from pipeline.errors import Problem, SpecErrors, shown, suggest
 from pipeline.locate import Document, parse_yaml, read_yaml
 from pipeline.spec.base import check_name, level_name
 from pipeline.spec.levels import Problems, Settings, inherit
-from pipeline.spec.lock import FILE_NAME, read_lock
+from pipeline.spec.lock import FILE_NAME, Lock, read_lock
 from pipeline.spec.models import Spec
 from pipeline.spec.problems import place_in, problems_of
 from pipeline.spec.study import TRAINED_BY, Factor, Level, Study
@@ -74,9 +74,18 @@ def study_of(document: Document, lock_path: Path) -> tuple[Study, Problems]:
         factors=factors,
         chain=chain,
         measures=_measures(spec, problems),
-        lock=read_lock(lock_path),
+        lock=_lock(lock_path, problems),
     )
     return study, problems
+
+
+def _lock(path: Path, problems: Problems) -> Lock:
+    """The pins beside the spec; the lock file's errors are shown with the spec's."""
+    try:
+        return read_lock(path)
+    except SpecErrors as error:
+        problems.extend(error.problems)
+        return Lock(path)
 
 
 def _check_recipes(spec: Spec, problems: Problems) -> None:

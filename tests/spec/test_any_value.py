@@ -17,12 +17,12 @@ from tests.studies import BASIC, compile_text
 EXTRA = """
 policies: {own: {of: {sft: "32"}}, other: {hub: a/b}}
 judges: {one: {judge: reflection, engine: openai, model: m, url: http://h/v1}}
-figures: {f: {x: sft, y: [accuracy, tokens], lines: rl, baseline: {sft: none, rl: none}}}
+figures: {f: {x: sft, y: [accuracy, tokens], lines: rl, log_x: true, baseline: {sft: none, rl: none}}}
 tables: {t: {rows: [sft, rl], columns: [heldout accuracy]}}
 published: [{source: paper, columns: [accuracy], rows: [{sft: none, rl: none, values: [0.5]}]}]
 """
 VALUES = [
-    None, True, 0, -1, 1, 1.5, 10**25, "", "x", "8k", "none", "sft", "step", "${sft}", "${rl.reward}", "²", "tokens",
+    None, True, 0, -1, 1, 1.5, 10**25, "", "x", "8k", "none", "sft", "step", "${sft}", "${rl.reward}", "²", "every ²", "every 1", "tokens",
     [], {}, [None], [[]], [{}], {"a": None}, {"": 1}, ["none", "none"], [1, 2], ["x"], {"max": []}, {"max": ["none"]},
     {"of": None}, {"step": 2}, {"sft": "none"}, {"from": 1}, {"inherits": {}}, {"mean": "tokens"}, {"hub": "a/b"},
 ]  # fmt: skip
