@@ -124,7 +124,7 @@ class _Near:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower())
+    return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).lower())
 
 
 def _benchmark_runs(folder: Path) -> dict[int, set[tuple[str, ...]]]:
