@@ -15,15 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from yaml import YAMLError
 
+from pipeline.attempts import is_full
 from pipeline.datasets import HubSource
 from pipeline.engines.row_files import KeepColumns, arrow_columns, read_file
 from pipeline.engines.row_parquet import BATCH_ROWS, to_frame
-from pipeline.errors import InputError, RefusedError
-
-_ERRORS = (ValueError, TypeError, OSError, RuntimeError, StopIteration, YAMLError)
-"""What the library raises for data that it cannot find or read."""
+from pipeline.errors import InputError, RefusedError, StudyError
 
 UNPINNED = "unpinned"
 """What the planner writes for a name that the lock file lacks (pipeline.spec.lock)."""
@@ -36,7 +33,7 @@ def read_hub(source: HubSource, keep: KeepColumns) -> Iterator[pl.DataFrame]:
             f"data set {source.name!r} is not pinned to a commit, so its rows could change under the study",
             "Pin it with `studyc pin`, or give an offline copy with `local`.",
         )
-    yield from _batches(_load(source.name, source, revision=source.revision), keep, source.name)
+    yield from _batches(_load(source.name, source, revision=source.revision), keep, source.name, source)
 
 
 def read_folder(folder: Path, source: HubSource, keep: KeepColumns) -> Iterator[pl.DataFrame]:
@@ -47,7 +44,7 @@ def read_folder(folder: Path, source: HubSource, keep: KeepColumns) -> Iterator[
         )
     files = _plain_files(str(folder.resolve()), source)
     if files is None:
-        yield from _batches(_load(str(folder.resolve()), source, streaming=True), keep, str(folder))
+        yield from _batches(_load(str(folder.resolve()), source, streaming=True), keep, str(folder), source)
         return
     for file in files:
         yield from read_file(file, keep)
@@ -60,7 +57,7 @@ def _plain_files(path: str, source: HubSource) -> list[Path] | None:
     options = {"data_files": {source.split: list(source.files)}} if source.files is not None else {}
     try:
         builder = load_dataset_builder(path, source.config, **options)
-    except _ERRORS as error:
+    except Exception as error:  # the library, its readers and its transports have no common base
         raise _unreadable(path, source, error) from error
     splits = builder.config.data_files or {}
     wanted = source.split.split("+")
@@ -90,20 +87,31 @@ def _load(path: str, source: HubSource, **options: Any) -> Any:
         options["data_files"] = {source.split: list(source.files)}
     try:
         return load_dataset(path, source.config, split=source.split, **options)
-    except _ERRORS as error:
+    except Exception as error:  # the library, its readers and its transports have no common base
         raise _unreadable(path, source, error) from error
 
 
-def _unreadable(path: str, source: HubSource, error: Exception) -> InputError:
+def _unreadable(path: str, source: HubSource, error: BaseException) -> BaseException:
+    """The refusal of what the library could not read; a disk that is full stays what it is."""
+    cause = _first_cause(error)
+    if is_full(cause):
+        return cause
     wanted = f"config {source.config or 'default'}, split {source.split}"
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = [line.strip() for line in str(cause).splitlines() if any(map(str.isalnum, line))] or [
+        type(cause).__name__
+    ]
+    reason = " … ".join(dict.fromkeys([lines[0], lines[-1]]))  # what, and because of what
     return InputError(
         f"data set {path} ({wanted}) cannot be read: {reason}",
         "Check its name, configuration and split, and the network; `local` reads an offline copy.",
     )
 
 
-def _batches(rows: Any, keep: KeepColumns, path: str) -> Iterator[pl.DataFrame]:
+def _first_cause(error: BaseException) -> BaseException:
+    return error if error.__cause__ is None else _first_cause(error.__cause__)
+
+
+def _batches(rows: Any, keep: KeepColumns, path: str, source: HubSource) -> Iterator[pl.DataFrame]:
     """Arrow batches of a Dataset or an IterableDataset."""
     try:
         columns: list[str] | None = None
@@ -113,9 +121,10 @@ def _batches(rows: Any, keep: KeepColumns, path: str) -> Iterator[pl.DataFrame]:
                 columns = keep(schema)
                 _refuse_mixed({name: schema[name] for name in columns}, path)
             yield to_frame(table.select(columns))
-    except _ERRORS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"data set {path} cannot be read: {reason}", "Download it again.") from error
+    except StudyError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, source, error) from error
 
 
 def _refuse_mixed(schema: Mapping[str, pl.DataType], path: str) -> None:

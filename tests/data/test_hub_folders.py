@@ -1,9 +1,11 @@
 """Training sets in the hub's own layout and with the real columns: every catalogued configuration is read."""
 
+import errno
 import json
 
 import polars as pl
 import pytest
+from datasets.exceptions import DatasetGenerationError
 
 from pipeline import datasets
 from pipeline.datasets import HubSource
@@ -143,3 +145,39 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path, read_folder, name, te
     (tmp_path / "hub" / name).write_text(text)
     with pytest.raises(InputError, match=message):
         read_folder()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"a.jsonl": '{"problem": "p"}\n', "b.jsonl": '{"problem": "p", "level": 3}\n'},
+            "because column names don't match",
+        ),
+        ({"a.jsonl": "{bad\n"}, "JSON parse error"),
+        ({"a.csv": 'problem,answer\n1,2,3\n"'}, "cannot be read"),
+    ],
+)
+def test_a_set_that_the_library_cannot_build_is_refused_with_the_first_cause(
+    tmp_path, run_stage, monkeypatch, files, message
+):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "hub").mkdir()
+    for name, text in files.items():
+        (tmp_path / "hub" / name).write_text(text)
+    hub = HubSource(name=str(tmp_path / "hub"), revision="0" * 40)
+    with pytest.raises(InputError, match=message) as caught:
+        run_stage("source", SourceConfig(hub=hub))
+    assert "An error occurred while generating" not in caught.value.what
+
+
+def test_a_full_disk_is_no_fault_of_the_data_set(tmp_path, run_stage, monkeypatch):
+    def build(*_: object, **__: object) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise DatasetGenerationError("An error occurred while generating the dataset") from error
+
+    monkeypatch.setattr("datasets.load_dataset", build)
+    with pytest.raises(OSError, match="No space left"):
+        run_stage("source", SourceConfig(hub=HubSource(name="a/b", revision="0" * 40)))
