@@ -290,11 +290,16 @@ class _Compiler:
             is_ours = bool(own) or not row.get("label")
             if is_ours and not self._is_cell(cell, (*path, "rows", i)):
                 continue
-            words = str(row.get("label") or " · ".join(str(level) for level in own.values()))
+            words = str(row.get("label") or self._called(cell, own))
             words = " ".join(filter(None, (label, words)))
             for column, value in zip(columns, row["values"], strict=True):
                 if column is not None and value is not None:
                     yield make_number(spec, cell if is_ours else {}, words, column, value, is_ours=is_ours)
+
+    def _called(self, cell: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+        """A row of a published table in the study's words: its own levels, after the model where all rows share one."""
+        named = {factor: cell[factor] for factor in self.study.chain[:1] if factor in cell} | dict(own)
+        return " · ".join(f"{f}: none" if level == "none" else str(level) for f, level in named.items())
 
     def _is_cell(self, cell: Mapping[str, Any], path: PathTuple, what: str = "a published number") -> bool:
         """Whether exactly one cell (at its step) answers to a selector; else a problem."""

@@ -123,3 +123,14 @@ def test_the_page_about_the_papers_counts_what_is_there() -> None:
             f"{len(spec.figures)}, {len(spec.tables)}",
             str(printed),
         )
+
+
+def test_a_published_number_says_whose_it_is() -> None:
+    for name in PAPERS:
+        cells: dict[tuple[str, str, str, str], set[tuple[tuple[str, str], ...]]] = {}
+        for number in compiled(name).request().published:
+            place = (number.source, number.label, number.measure, number.metric)
+            cells.setdefault(place, set()).add(tuple(sorted(number.cell.items())))
+        assert all(len(found) == 1 for found in cells.values()), name
+    labels = {number.label for number in compiled("long_cot_valley").request().published}
+    assert {"qwen2.5-7b · sft: none", "qwen2.5-1.5b · 8k", "qwen2.5-14b · 32k"} <= labels
