@@ -62,9 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def execute(plan: FrozenPlan, key: str) -> None:
-    """Make one artifact of a frozen plan unless it is there."""
+    """Make one artifact of a frozen plan unless it is there, or is there when another run has made it."""
     folder = plan.folder(key)
-    with writer_lock(folder) as lock:
+    waiting = f"{key}: waits for {{}}, which is making it; end that process to make it here"
+    with writer_lock(folder, wait=lambda holder: print(waiting.format(holder), flush=True)) as lock:
         if is_done(folder):
             print(f"{key}: done already")
             return

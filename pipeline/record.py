@@ -14,7 +14,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from pipeline.errors import InputError, RefusedError
 NAME = "record.json"
 FORMAT = 1
 WORK = "work"
+WAIT_SECONDS = 0.5
 _CHUNK = 1 << 22
 
 
@@ -133,8 +134,8 @@ def verify(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def writer_lock(folder: Path) -> Iterator[int]:
-    """Hold the only right to write an artifact; RefusedError if another process holds it.
+def writer_lock(folder: Path, wait: Callable[[str], None] | None = None) -> Iterator[int]:
+    """Hold the only right to write an artifact. Where another process holds it: `wait` is told whom we wait for; else RefusedError.
 
     The lock is the kernel's (it vanishes with its holder, also on kill -9) and is inherited by child
     processes that are given the yielded descriptor, so an orphan still keeps others out.
@@ -144,10 +145,14 @@ def writer_lock(folder: Path) -> Iterator[int]:
     try:
         if not _take(descriptor):
             holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-            raise RefusedError(
-                f"{folder}: being written by {holder}",
-                "Wait for it to end, or end it; the lock goes with the process.",
-            )
+            if wait is None:
+                raise RefusedError(
+                    f"{folder}: being written by {holder}",
+                    "Wait for it to end, or end it; the lock goes with the process.",
+                )
+            wait(holder)
+            while not _take(descriptor, tries=1):
+                time.sleep(WAIT_SECONDS)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield descriptor
@@ -161,7 +166,12 @@ def _take(descriptor: int, tries: int = 10) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        except OSError:
+        except BlockingIOError:
             if left:
                 time.sleep(0.1)
+        except OSError as error:
+            raise RefusedError(
+                f"the file system of the results gives no locks: {error.strerror}",
+                "Name a results folder on one that does (Lustre does where it is mounted with -o flock).",
+            ) from None
     return False

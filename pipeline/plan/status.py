@@ -60,8 +60,10 @@ def is_locked(folder: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:  # no locks here; who writes is told so
+        return False
     finally:
         os.close(descriptor)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -13,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError, StageError, StudyError
+from pipeline.errors import InputError, RefusedError, StageError, StudyError
 from pipeline.execute import execute
 from pipeline.plan.compiled import compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
-from pipeline.record import is_done, read_record, verify
+from pipeline.plan.status import is_locked
+from pipeline.record import is_done, read_record, verify, writer_lock
 from pipeline.site import Site
 from tests.studies import BASIC
 from tests.workflow.project import environment
@@ -177,15 +180,32 @@ def test_a_full_disk_is_one_message_and_a_later_run_finishes(tmp_path: Path) -> 
 
 
 def test_two_writers_of_one_artifact_do_not_interleave(tmp_path: Path) -> None:
-    from pipeline.errors import RefusedError
-    from pipeline.record import writer_lock
-
+    """The second waits for the first, and makes the artifact only if the first has not."""
     plan = frozen(BASIC, tmp_path)
     key = next(k for k in plan.content["artifacts"] if plan.stage(k) == "source")
-    with writer_lock(plan.folder(key)), pytest.raises(RefusedError, match="being written by process"):
-        execute(plan, key)
-    execute(plan, key)
+    command = [sys.executable, "-m", "pipeline.execute", str(plan.path), key]
+    with writer_lock(plan.folder(key)):
+        second = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+        assert f"{key}: waits for process {os.getpid()} on" in second.stdout.readline()
+        assert not (plan.folder(key) / "work").exists()
+    assert second.wait(timeout=120) == 0
     assert is_done(plan.folder(key))
+    with writer_lock(plan.folder(key)):
+        third = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+        assert "waits for process" in third.stdout.readline()
+        with pytest.raises(RefusedError, match="being written by process"), writer_lock(plan.folder(key)):
+            pass
+    assert f"{key}: done already" in third.communicate(timeout=120)[0]
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(RefusedError, match="gives no locks: Function not implemented"), writer_lock(tmp_path):
+        pass
+    assert not is_locked(tmp_path)
 
 
 CONTENT = {

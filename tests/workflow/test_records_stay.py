@@ -96,3 +96,11 @@ def test_what_is_forced_is_made_again(project: Path) -> None:
     after = record_times(project)
     assert after.keys() == before.keys()
     assert all(after[name] > before[name] for name in records)
+
+
+def test_two_runs_at_once_make_everything_once_and_both_end_well(project: Path) -> None:
+    records = source_records(project)
+    runs = [start_snakemake(project, *records) for _ in range(2)]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    for record in records:
+        assert len(list((project / record).parent.glob("work/attempts/*.log"))) == 1
