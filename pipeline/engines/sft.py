@@ -29,14 +29,13 @@ from pipeline.stages.sft import SftConfig
 
 quiet_libraries()
 
-import torch  # noqa: E402
 from datasets import Dataset, Features, List, Value  # noqa: E402
 from transformers import PrinterCallback  # noqa: E402
 from trl import SFTConfig as SftArguments  # noqa: E402
-from trl import SFTTrainer  # noqa: E402
 
 from pipeline.engines.parallel import EngineCheck, EpochOrder, check_trainer, count_processes  # noqa: E402
 from pipeline.engines.publishing import save_trained  # noqa: E402
+from pipeline.engines.row_order import OrderedTrainer  # noqa: E402
 from pipeline.engines.trainer_args import (  # noqa: E402
     build_arguments,
     build_lora,
@@ -94,7 +93,7 @@ def fit(
     seed: int,
     work: Path,
     progress: Callable[[int, int, dict[str, float]], None],
-) -> tuple[SFTTrainer, dict[str, Any]]:
+) -> tuple[OrderedTrainer, dict[str, Any]]:
     """Train the model in place, resuming from `work`; (trainer, facts). StageError when stopped or NaN.
 
     The model is loaded late: what it is loaded into (ZeRO-3) is known only when the arguments are made.
@@ -135,8 +134,8 @@ def describe_options(config: SftConfig, *, seed: int, output: Path) -> dict[str,
 
 def _build_trainer(
     model: Any, tokenizer: Any, tokens: Tokens, config: SftConfig, arguments: SftArguments, *, seed: int
-) -> SFTTrainer:
-    trainer = _BucketTrainer(
+) -> OrderedTrainer:
+    trainer = OrderedTrainer(
         model=model,
         args=arguments,
         train_dataset=tokens.dataset,
@@ -252,7 +251,12 @@ def _check_response(row: int, example: tuple[str, str], opening: str, chat: str)
 
 
 def _measure(
-    trainer: SFTTrainer, tokens: Tokens, config: SftConfig, log: TrainingLog, seconds: float, first_step: int
+    trainer: OrderedTrainer,
+    tokens: Tokens,
+    config: SftConfig,
+    log: TrainingLog,
+    seconds: float,
+    first_step: int,
 ) -> dict[str, Any]:
     steps, total = trainer.state.global_step, sum(tokens.lengths)
     share = (steps - first_step) / max(steps, 1)
@@ -268,51 +272,3 @@ def _measure(
         "training_seconds": round(seconds, 2),
         "tokens_per_second": round(total * config.epochs * share / max(seconds, 1e-9), 1),
     }
-
-
-class _BucketTrainer(SFTTrainer):
-    """SFTTrainer that can batch rows of similar length; `bucket` is (global batch size, seed)."""
-
-    def __init__(self, *arguments: Any, bucket: tuple[int, int] | None = None, **options: Any) -> None:
-        self.bucket = bucket
-        super().__init__(*arguments, **options)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        if self.bucket is None:
-            return super()._get_train_sampler(train_dataset)
-        dataset = train_dataset if train_dataset is not None else self.train_dataset
-        return BucketSampler([len(ids) for ids in dataset["input_ids"]], *self.bucket)
-
-    def create_model_card(self, *arguments: Any, **options: Any) -> None:
-        """Working checkpoints need no model card."""
-
-
-class BucketSampler(torch.utils.data.Sampler):
-    """Rows in batches of similar length, in an order that seed and epoch decide.
-
-    Rows are shuffled, sorted by length within groups of 50 batches, cut into batches, and the batches
-    shuffled.
-    """
-
-    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
-        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of one epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self.lengths), generator=generator).tolist()
-        group = self.batch_size * 50
-        batches = []
-        for at in range(0, len(order), group):
-            rows = sorted(order[at : at + group], key=lambda row: self.lengths[row], reverse=True)
-            batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
-        partial = [batch for batch in batches if len(batch) < self.batch_size]
-        complete = [batch for batch in batches if len(batch) == self.batch_size]
-        shuffled = torch.randperm(len(complete), generator=generator).tolist()
-        return iter([row for batch in [*(complete[i] for i in shuffled), *partial] for row in batch])

@@ -185,6 +185,16 @@ def test_a_signal_to_the_job_reaches_both_processes_which_save_and_resume(result
     assert is_near(folder, alone, results / "base" / "policy")
 
 
+@pytest.mark.parametrize("changes", [{}, {"bucket_by_length": True}, {"packing": "isolated"}])
+def test_a_partial_batch_is_not_filled_with_rows_that_are_then_trained_on_twice(results, changes):
+    config = SftConfig(**SFT | {"batch_size": 6, "max_length": 100} | changes)
+    names = [f"partial-{'-'.join(changes)}-{processes}" for processes in (1, 2)]
+    one = train(results, names[0], config)
+    two = train(results, names[1], config.model_copy(update={"cpu_processes": 2}))
+    assert read_record(one)["facts"]["steps"] == read_record(two)["facts"]["steps"]
+    assert is_near(two, one, results / "base" / "policy")
+
+
 def test_two_processes_that_resume_within_an_epoch_take_the_rows_that_were_left(results):
     config = SftConfig(**SFT, cpu_processes=2, micro_batch=1, bucket_by_length=True, save_every_minutes=1e-9)
     whole = train(results, "whole", config)

@@ -21,7 +21,8 @@ from trl import SFTTrainer
 
 from pipeline import stage_process
 from pipeline.engines.policy import load_policy, save_policy
-from pipeline.engines.sft import BucketSampler, read_examples, tokenize, train
+from pipeline.engines.row_order import BucketSampler
+from pipeline.engines.sft import read_examples, tokenize, train
 from pipeline.engines.tiny import build_model, build_tokenizer
 from pipeline.engines.trainer_args import split_batch
 from pipeline.engines.trainer_log import find_checkpoint, is_complete
