@@ -47,6 +47,10 @@ class RowWriter:
     def __init__(self, target: Path) -> None:
         self.target = target
         self.scratch = target.with_name(f".{target.name}-{os.getpid()}")
+        for left in target.parent.glob(
+            f".{target.name}-*"
+        ):  # by an attempt that was killed; an artifact has one writer
+            left.unlink()
         self.rows = 0
         self._writer: pq.ParquetWriter | None = None
         self._pending: list[pa.Table] = []

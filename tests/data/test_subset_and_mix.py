@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pipeline import stages
 from pipeline.engines import row_parquet
 from pipeline.engines.rows import first_by_key
 from pipeline.errors import InputError
@@ -66,6 +67,13 @@ def test_reordering_in_several_buckets_gives_the_same_rows(make_rows, run_stage,
     monkeypatch.setattr(row_parquet, "BUCKET_BYTES", 1000)
     parts, _ = run_stage("subset", SubsetConfig(rows=400), rows=folder)
     assert parts.equals(whole)
+
+
+def test_what_a_killed_attempt_wrote_does_not_stay(make_rows, make_job):
+    job = make_job("subset", SubsetConfig(rows=2), rows=make_rows(frame_of(["a", "b", "c"])))
+    (job.folder / ".rows.parquet-1").write_bytes(b"half of the rows")
+    stages.load("subset").run(job)
+    assert [path.name for path in job.folder.iterdir() if path.is_file()] == ["rows.parquet"]
 
 
 def test_subset_of_more_rows_than_there_are_is_refused_with_both_numbers(make_rows, run_stage):
