@@ -2,7 +2,7 @@
 
 Guarantees: memory of one batch (a JSON list is held whole: it is one value); a field that a batch lacks and an
 earlier one had is null; whole numbers too long for a machine are text; NaN, which pandas writes for a missing value,
-is null. Refuses with file and line: bad JSON, a line that is no object, an empty file, a suffix that says nothing;
+is null, and so is {} in a field that holds nothing else. Refuses with file and line: bad JSON, a line that is no object, an empty file, a suffix that says nothing;
 with row and field: one that is kept and is of several kinds.
 """
 
@@ -195,7 +195,25 @@ class _Frames:
 
 
 def _convert(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    return pl.from_dicts(rows, infer_schema_length=None, strict=False)
+    frame = pl.from_dicts(rows, infer_schema_length=None, strict=False)
+    if any(_lacks_fields(dtype) for dtype in frame.dtypes):
+        filled = [{name: _without_empty(value) for name, value in row.items()} for row in rows]
+        frame = pl.from_dicts(filled, infer_schema_length=None, strict=False)
+    return frame
+
+
+def _lacks_fields(dtype: pl.DataType) -> bool:
+    """Whether a type holds records that are all {}, which Parquet does not know."""
+    if isinstance(dtype, pl.Struct):
+        return not dtype.fields or any(_lacks_fields(field.dtype) for field in dtype.fields)
+    return isinstance(dtype, pl.List) and _lacks_fields(dtype.inner)
+
+
+def _without_empty(value: Any) -> Any:
+    """The value with null for every {} in it."""
+    if isinstance(value, dict):
+        return {name: _without_empty(inner) for name, inner in value.items()} or None
+    return [_without_empty(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _kind(value: Any) -> str:

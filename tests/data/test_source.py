@@ -243,6 +243,17 @@ def test_records_may_gain_fields_along_the_file(load_lines):
     assert rows["meta"][0] == {"a": 1, "b": None} and rows["meta"][599] == {"a": None, "b": "x"}
 
 
+def test_records_without_any_field_are_null(load_lines):
+    rows, _ = load_lines([
+        {"problem": "p", "answer": "1", "meta": {}, "list": [{}], "deep": {"a": {}, "b": 1}},
+        {"problem": "q", "answer": "1", "meta": {}},
+    ])  # fmt: skip
+    assert rows["meta"].to_list() == [None, None] and rows["list"].to_list() == [[None], None]
+    assert rows["deep"].to_list() == [{"a": None, "b": 1}, None]
+    many = [{"problem": f"p{i}", "answer": "1", "meta": {} if i < 300 else {"n": i}} for i in range(600)]
+    assert load_lines(many)[0]["meta"][599] == {"n": 599}
+
+
 def test_where_batches_end_decides_nothing(load_lines):
     whole = [{"problem": f"p{i}", "answer": "1"} for i in range(256)]
     for lacking in ([{"problem": "q"}], [{"problem": "q"}] * 300):
