@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.frozen import refuse_unpinned
-from pipeline.plan.status import failures, is_locked, progress_line
+from pipeline.plan.status import failures, in_one_value, is_locked, progress_line
 from pipeline.record import is_done
 from pipeline.render import counts_table, failure_text, verdict_lines
 
@@ -39,7 +38,7 @@ def run_studies(
     _tell(counts_table(plan))
     command = [
         sys.executable, "-m", "snakemake", *(["--profile", profile] if profile else []),
-        "--config", f"studies={_listed(specs)}", *([f"results={results}"] if str(results) != "results" else []),
+        "--config", f"studies={in_one_value(specs)}", *([f"results={results}"] if str(results) != "results" else []),
         *passed_on,
     ]  # fmt: skip
     if is_quiet or {"-n", "--dry-run", "--dryrun"} & set(passed_on):
@@ -50,12 +49,6 @@ def run_studies(
         child = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         _Follower(plan).follow(child)
     return _finish(plan, child.returncode, log)
-
-
-def _listed(specs: Sequence[Path]) -> str:
-    """The specs as one value of Snakemake's --config; a list where a path would fall apart into words."""
-    words = [str(path) for path in specs]
-    return json.dumps(words) if any(set(word) & set(" ,\t") for word in words) else " ".join(words)
 
 
 def _finish(plan: Plan, code: int, log: Path) -> int:

@@ -8,7 +8,7 @@ import os
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,7 +152,13 @@ def _failure(plan: Plan, key: str) -> Failure:
 def command_alone(plan: Plan, key: str) -> str:
     """The command that makes one artifact of a plan."""
     specs = [study.study.document.file for study in plan.studies]
-    named = f"study={specs[0]}" if len(specs) == 1 else f"studies={' '.join(specs)}"
+    named = f"{'study' if len(specs) == 1 else 'studies'}={in_one_value(specs)}"
     elsewhere = [f"results={plan.results}"] if str(plan.results) != "results" else []
     record = plan.results / plan.artifacts[key].stage / key / RECORD
     return shlex.join(["snakemake", str(record), "--config", named, *elsewhere])
+
+
+def in_one_value(specs: Iterable[str | Path]) -> str:
+    """Specs as one value of Snakemake's --config; a list where a path would fall apart into words."""
+    words = [str(path) for path in specs]
+    return json.dumps(words) if any(set(word) & set(" ,\t") for word in words) else " ".join(words)

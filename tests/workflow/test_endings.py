@@ -185,9 +185,10 @@ def test_no_command_shows_a_traceback_where_results_cannot_be_written(tmp_path: 
 
 def test_the_end_of_a_run_shows_the_remedy_of_what_failed(tmp_path: Path) -> None:
     text = BASIC.replace("[deduplicate]", "[deduplicate, {max_chars: 3}]")
-    project = make_project(tmp_path / "project", {"study.yaml": text})
-    shown = studyc(project, "run", "specs/study.yaml", check=False)
-    status = studyc(project, "status", "specs/study.yaml", check=False)
+    project = make_project(tmp_path / "a project", {"my study.yaml": text})
+    where = ("specs/my study.yaml", "--results", str(tmp_path / "other results"))
+    shown = studyc(project, "run", *where, check=False)
+    status = studyc(project, "status", *where, check=False)
     for told_there in (shown, status):
         assert "filter max_chars leaves nothing of 300 rows" in told_there
         assert "Loosen it." in told_there
