@@ -51,6 +51,23 @@ def apply_template(tokenizer: Any, chats: Any, **options: Any) -> Any:
     )
 
 
+def read_turn_end(tokenizer: Any) -> int | None:
+    """The special token with which the chat template ends an answer, if it ends it with one.
+
+    Base models have a chat template whose end they do not declare (Qwen2.5: <|im_end|>). Trained on chats they write it,
+    and would go on behind it up to the limit.
+    """
+    answer = "0123456789"
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
+    try:
+        text = apply_template(tokenizer, chat) if tokenizer.chat_template else ""
+    except Exception:  # a template refuses by whatever it raises; this one then ends no answer of ours
+        return None
+    known = tokenizer.added_tokens_decoder
+    after = tokenizer(text.rpartition(answer)[2], add_special_tokens=False)["input_ids"]
+    return next((token for token in after if token in known and known[token].special), None)
+
+
 def asks_for_today(tokenizer: Any) -> bool:
     """Whether the text of a chat depends on the day on which it is made."""
     return "strftime_now" in str(tokenizer.chat_template)

@@ -75,7 +75,7 @@ def train(
     load_model = lambda: load_policy(policy, attention=config.attention)[0]
     positions = _count_positions(problems, tokenizer, config, read_context(policy))
     trainer = build_trainer(
-        job, config, split, load_model, tokenizer, problems, rollouts, positions=positions
+        job, config, split, load_model, tokenizer, problems, rollouts, positions=positions, ends=eos
     )
     publisher = Publisher(trainer, tokenizer, config, job.folder, start=policy, steps=save_steps, last=last)
     trainer.add_callback(publisher)

@@ -44,6 +44,7 @@ def build_trainer(
     rollouts: Rollouts,
     *,
     positions: int,
+    ends: list[int],
 ) -> Any:
     """The trainer with every field pinned that differs between versions of TRL or moves results."""
     options = build_options(
@@ -61,8 +62,9 @@ def build_trainer(
         reward_funcs=rollouts.rewards,
         peft_config=build_lora(config),
     )
-    trainer.positions = positions
+    trainer.positions, trainer.eos_token_ids = positions, ends
     if config.rollout_engine == "vllm":
+        trainer.vllm_generation.generation_kwargs["stop_token_ids"] = ends
         trainer.seed_vllm()
     check_trainer(trainer, config)
     trainer.add_callback(EngineCheck(trainer, config))

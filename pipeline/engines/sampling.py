@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.engines.policy import encode_prompt
+from pipeline.engines.policy import encode_prompt, read_turn_end
 from pipeline.engines.shards import Shards, measure, write_frame
 from pipeline.errors import InputError, StageError, StudyError
 from pipeline.job import Job
@@ -76,8 +76,8 @@ def row_seed(job_seed: int, problem_id: str, sample_index: int) -> int:
 
 
 def read_eos_token_ids(policy: Path, tokenizer: Any) -> list[int]:
-    """Every token that ends a response: those the model declares and the tokenizer's own."""
-    ids = {tokenizer.eos_token_id}
+    """Every token that ends a response: those the model declares, the tokenizer's own and the chat template's."""
+    ids = {tokenizer.eos_token_id, read_turn_end(tokenizer)}
     for name in ("generation_config.json", "config.json"):
         if (policy / name).is_file():
             declared = json.loads((policy / name).read_text()).get("eos_token_id")

@@ -429,6 +429,23 @@ def test_rollouts_end_where_the_context_of_the_model_ends(short_sighted, rows, t
     assert cut.max() > 0, "they count as cut off"
 
 
+def test_rollouts_end_where_the_chat_template_ends_a_turn(policy, rows, tmp_path, monkeypatch):
+    from pipeline.engines import rl_trainer
+
+    folder = shutil.copytree(
+        policy, tmp_path / "base"
+    )  # its declared end is that of a text, as Qwen2.5's base models'
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"eos_token": "<|pad|>"}))
+    for name in ("config.json", "generation_config.json"):
+        told = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(told | {"eos_token_id": told["pad_token_id"]}))
+    ends, real = [], rl_trainer.decode
+    monkeypatch.setattr(rl_trainer, "decode", lambda *a, **k: ends.append(k["eos"]) or real(*a, **k))
+    run(tmp_path / "job", folder, rows, make_config(steps=1))
+    assert ends[0] == [0, 1], "<|pad|> and <|end|>"
+
+
 def test_a_prompt_that_fills_the_context_is_refused(short_sighted, tmp_path):
     problems = ["1+1?", "1+1?" * 9]
     pl.DataFrame({"id": ["a", "b"], "problem": problems, "answer": ["2", "2"]}).write_parquet(

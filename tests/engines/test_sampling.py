@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from pipeline.engines import sampling
-from pipeline.engines.sampling import COLUMNS, Request, row_seed, sample_family
+from pipeline.engines.sampling import COLUMNS, Request, read_eos_token_ids, row_seed, sample_family
 from pipeline.engines.shards import Shards
 from pipeline.errors import InputError, StageError
 from pipeline.job import Job
@@ -289,6 +289,20 @@ def test_rows_left_for_another_seed_are_not_published(tmp_path, policy):
     other = replace(sibling, seed=10)
     sample_family(other)
     assert pl.read_parquet(other.folder / "completions.parquet")["seed"][0] == row_seed(10, "q0", 0)
+
+
+def test_the_chat_templates_end_of_a_turn_ends_a_response(tmp_path, policy):
+    from transformers import AutoTokenizer
+
+    (tmp_path / "config.json").write_text('{"eos_token_id": 7}')
+    tokenizer = AutoTokenizer.from_pretrained(policy / "model")
+    end, other = tokenizer.convert_tokens_to_ids(["<|end|>", "<|pad|>"])
+    tokenizer.eos_token = "<|pad|>"  # as Qwen2.5's base models: the end of a text, not of a turn
+    assert read_eos_token_ids(tmp_path, tokenizer) == sorted([7, end, other])
+    tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
+    assert read_eos_token_ids(tmp_path, tokenizer) == sorted([7, other])
+    tokenizer.chat_template = "{{ raise_exception('no') }}"
+    assert read_eos_token_ids(tmp_path, tokenizer) == sorted([7, other])
 
 
 def test_prompts_beyond_the_context_are_refused_and_responses_end_with_it(tmp_path, policy):
