@@ -108,6 +108,9 @@ class Metrics:
             return None
         if isinstance(metric, MetricSpec):
             return self._name_given(metric, path)
+        if not isinstance(metric, str):
+            self.problems.add(path, f"metric {shown(metric)} is unknown", "Write the name of a metric.")
+            return None
         family, at, k = metric.partition("@")
         if at and family in ("pass", "maj"):
             return metric if self._has_samples(metric, k, measures, path) else None

@@ -22,7 +22,7 @@ tables: {t: {rows: [sft, rl], columns: [heldout accuracy]}}
 published: [{source: paper, columns: [accuracy], rows: [{sft: none, rl: none, values: [0.5]}]}]
 """
 VALUES = [
-    None, True, 0, -1, 1, 1.5, 10**25, "", "x", "8k", "none", "sft", "step", "${sft}", "${rl.reward}", "²", "every ²", "every 1", "tokens",
+    None, True, 0, -1, 1, 1.5, 10**25, "", "x", "8k", "none", "sft", "step", "metric", "measure", "${sft}", "${rl.reward}", "²", "every ²", "every 1", "tokens",
     [], {}, [None], [[]], [{}], {"a": None}, {"": 1}, ["none", "none"], [1, 2], ["x"], {"max": []}, {"max": ["none"]},
     {"of": None}, {"step": 2}, {"sft": "none"}, {"from": 1}, {"inherits": {}}, {"mean": "tokens"}, {"hub": "a/b"},
 ]  # fmt: skip
