@@ -119,7 +119,10 @@ def suggest(name: object, known: Iterable[object]) -> str:
     """A remedy for an unknown name: the nearest known one, or the list of all."""
     choices = {str(choice).casefold(): str(choice) for choice in known}
     wanted = str(name).casefold()
-    for near in difflib.get_close_matches(wanted, choices, n=3, cutoff=0.6):
+    for folded, choice in choices.items():
+        if len(wanted) > 1 and wanted == "".join(word[:1] for word in folded.split("_")):
+            return f"Did you mean {choice!r}?"  # lr
+    for near in difflib.get_close_matches(wanted, choices, n=3, cutoff=0.6 if len(wanted) > 3 else 0.7):
         if abs(len(near) - len(wanted)) <= max(2, len(wanted) // 2):  # `seed` is no misspelt `deepspeed`
             return f"Did you mean {choices[near]!r}?"
     if not choices:

@@ -29,12 +29,14 @@ def test_check_says_valid_and_the_size(here: Path, capsys, golden) -> None:
     golden("check.txt", capsys.readouterr().out)
 
 
-def test_check_warns_of_recipes_and_data_that_nothing_uses(here: Path, capsys) -> None:
+def test_check_warns_of_what_changes_nothing(here: Path, capsys) -> None:
     text = BASIC.replace("recipes:\n", "recipes:\n  stf: {epochs: 1}\n")
     text = text.replace("data:\n", "data:\n  more: {source: {synthetic: chains, rows: 4}}\n", 1)
+    text = text.replace("algorithm: rloo\n", "algorithm: rloo\n    loss: dapo\n")
     (here / "study.yaml").write_text(text)
     assert main(["check", "study.yaml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["warnings"] == [
+        "warning: study.yaml:16:5: loss changes nothing without algorithm: grpo",
         "warning: study.yaml:12:3: nothing inherits recipe 'stf'",
         "warning: study.yaml:5:3: nothing uses data 'more'",
     ]

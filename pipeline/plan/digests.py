@@ -40,6 +40,9 @@ def folder_digest(path: str, problems: Problems, where: Location) -> str:
             )
         )
         return MISSING
+    if not (target.is_file() or target.is_dir()):
+        problems.append(Problem(f"{path!r} is neither a file nor a folder", "Name one of them.", where))
+        return MISSING
     try:
         return path_digest(target)
     except OSError as error:

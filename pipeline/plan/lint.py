@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline import stages
+from pipeline.errors import Location
 from pipeline.plan.compiled import Plan, StudyPlan
+from pipeline.spec.study import TRAINED_BY
 
 
 def lint(plan: Plan) -> list[str]:
@@ -44,6 +47,33 @@ def _sources(plan: Plan, key: str) -> set[str]:
     return {s for parent in inputs.get("rows", ()) for s in _sources(plan, parent)}
 
 
+HEEDED = {
+    "loss": ("algorithm", "grpo"),
+    "scale_rewards": ("algorithm", "grpo"),
+    "whiten_advantages": ("algorithm", "rloo"),
+    "min_lr_ratio": ("schedule", "cosine_with_min_lr"),
+}
+"""Settings of a training that count with one choice of another setting only."""
+
+
+def _unheeded(_: Plan, study: StudyPlan) -> Iterator[str]:
+    """Settings that no level heeds which has them: they change nothing, and still name other artifacts."""
+    heeded: dict[tuple[Location, str], bool] = {}
+    for factor in study.study.factors.values():
+        for level in factor.levels.values() if factor.kind in TRAINED_BY else ():
+            values = level.settings.values if level.settings else {}
+            for word in HEEDED.keys() & values.keys():
+                other, choice = HEEDED[word]
+                chosen = str(values.get(other, "cosine"))
+                where = level.settings.locator(study.study.document)((word,), True)
+                is_default = values[word] == stages.load(factor.kind).Config.model_fields[word].default
+                is_heeded = chosen == choice or "${" in chosen or is_default
+                heeded[where, word] = heeded.get((where, word), False) or is_heeded
+    for (where, word), is_heeded in sorted(heeded.items()):
+        if not is_heeded:
+            yield f"{where}: {word} changes nothing without {': '.join(HEEDED[word])}"
+
+
 def _unused(_: Plan, study: StudyPlan) -> Iterator[str]:
     """Recipes and data that the file names nowhere else: often a name that was meant and written otherwise."""
     spec, document = study.study.spec, study.study.document
@@ -69,4 +99,4 @@ def _texts(value: Any, key: str | None = None) -> Iterator[str]:
         yield value
 
 
-CHECKS = (_one_replicate, _greedy_repeats, _trained_on_the_test, _unused)
+CHECKS = (_one_replicate, _greedy_repeats, _trained_on_the_test, _unheeded, _unused)

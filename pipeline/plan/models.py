@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline import stages
@@ -51,7 +52,11 @@ def read_model(
                 )
             )
             return None
-        digest = folder_digest(value, problems, locate(("path",), False))
+        where, before = locate(("path",), False), len(problems)
+        digest = folder_digest(value, problems, where)
+        if len(problems) == before and not (Path(value).expanduser() / "config.json").is_file():
+            what = f"model {name!r}: {value!r} is no model folder: it has no config.json"
+            problems.append(Problem(what, "Write the path of a folder in Hugging Face's layout.", where))
         plain = {"local": {"path": value, "digest": digest}}
     else:
         tiny, phases = _tiny(study, name, value, settings, problems)

@@ -285,6 +285,11 @@ CASES = {
         ("recipes:\n", "recipes:\n  lost: {inherits: sfft}\n  a: {inherits: b}\n  b: {inherits: a}\n"),
         ("reward: {accuracy: 1}", "reward: {accuracy: {wieght: 2}}"),
     ),
+    "folders_and_files_that_are_none": edited(
+        ("synthetic: chains, rows: 400, seed: 1, params: {style: short, split: train}", "file: /dev/null"),
+        ("  model:\n", "  model:\n    file: {path: study.yaml}\n    nowhere: {path: none}\n"),
+        ("learning_rate: 5e-4", "lr: 5e-4"),
+    ),
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
