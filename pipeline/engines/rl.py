@@ -164,6 +164,8 @@ def read_problems(rows: Path, config: RlConfig, split: Split) -> Dataset:
             f"{rows}: row {bare['id'][0]!r} has no gold answer ({bare.height} of {frame.height} rows have none)",
             "Filter such rows out: a reward could not judge them.",
         )
+    if empty := frame["problem"].null_count():
+        raise InputError(f"{rows}: {empty} of {frame.height} rows have no problem", "Filter such rows out.")
     distinct = frame["problem"].n_unique()
     if distinct < split.prompts:
         raise InputError(
@@ -172,7 +174,16 @@ def read_problems(rows: Path, config: RlConfig, split: Split) -> Dataset:
             "Use more data, or lower prompts_per_step.",
         )
     frame = frame.unique("problem", keep="first", maintain_order=True)
-    reserved = ("prompt", "completion", "completions", "prompts", "completion_ids", "solution")
+    reserved = (
+        "prompt",
+        "completion",
+        "completions",
+        "prompts",
+        "completion_ids",
+        "solution",
+        "image",
+        "images",
+    )
     columns = {name: frame[name].to_list() for name in frame.columns if name not in reserved}
     prompts = [config.prompt.messages(problem) for problem in columns["problem"]]
     return Dataset.from_dict({"prompt": prompts, "solution": columns["answer"], **columns})

@@ -4,7 +4,7 @@ Guaranteed: loss falls on the response only (unless `loss_on: all`), the same to
 gives; the batch order follows from the seed and the epoch alone, so a killed run that resumes ends with the
 same weights as one that was never killed (same machine, same number of processes).
 Refused: no rows, rows without a solution, rows whose whole response is cut off by max_length, chat templates that
-drop or rewrite a response, NaN.
+drop or rewrite a response, rows beyond the model's context, NaN.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from trl import SFTConfig as SftArguments  # noqa: E402
 from pipeline.engines.parallel import EngineCheck, EpochOrder, check_trainer, count_processes  # noqa: E402
 from pipeline.engines.publishing import save_trained  # noqa: E402
 from pipeline.engines.row_order import OrderedTrainer  # noqa: E402
+from pipeline.engines.sampling import read_context  # noqa: E402
 from pipeline.engines.trainer_args import (  # noqa: E402
     build_arguments,
     build_lora,
@@ -70,6 +71,7 @@ def train(job: Job, config: SftConfig, *, policy: Path, rows: Path) -> dict[str,
     check_attention(config)
     tokenizer = load_tokenizer(policy)
     tokens = tokenize(examples, tokenizer, config)
+    _check_context(tokens, read_context(policy))
 
     def progress(step: int, total: int, metrics: dict[str, float]) -> None:
         job.progress(step, total, "steps", **{name: metrics[name] for name in ("loss",) if name in metrics})
@@ -82,6 +84,16 @@ def train(job: Job, config: SftConfig, *, policy: Path, rows: Path) -> dict[str,
         write_log(job.work, job.folder / "log.parquet")
     save_trained(trainer, tokenizer, job.folder / "model", config, start=policy)
     return facts
+
+
+def _check_context(tokens: Tokens, context: int) -> None:
+    """Refuse rows beyond the positions that the model was made for: it would learn from places it cannot tell apart."""
+    if longer := sum(length > context for length in tokens.lengths):
+        raise InputError(
+            f"{longer} of {len(tokens.lengths)} rows are longer than the model's context of {context} tokens (the "
+            f"longest has {max(tokens.lengths)})",
+            f"Set max_length: {context} or less, filter long rows out, or take a model with a longer context.",
+        )
 
 
 def fit(

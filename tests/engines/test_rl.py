@@ -399,6 +399,14 @@ def test_every_field_that_moves_results_reaches_trl(policy, rows, tmp_path, monk
     assert {name: seen[name] for name in expected} == expected
 
 
+def test_columns_that_trl_takes_for_its_own_stay_out(policy, rows, tmp_path):
+    frame = pl.read_parquet(rows).with_columns(
+        image=pl.lit("picture.png"), prompts=pl.lit("?"), level=pl.lit(3)
+    )
+    frame.write_parquet(tmp_path / "rows.parquet")
+    run(tmp_path / "job", policy, tmp_path / "rows.parquet", make_config(steps=1))
+
+
 def test_a_reward_that_is_no_number_stops_the_run(policy, rows, tmp_path, monkeypatch):
     from pipeline.engines import rollouts
 
@@ -463,6 +471,7 @@ def test_a_prompt_that_fills_the_context_is_refused(short_sighted, tmp_path):
         ({"id": ["a", "b"], "problem": ["x", "y"], "answer": ["1", None]}, {}, "row 'b' has no gold answer"),
         ({"id": ["a", "b"], "problem": ["x", "x"], "answer": ["1", "1"]}, {}, "1 distinct problems"),
         ({"id": ["a"], "problem": ["x"]}, {}, "column answer is missing"),
+        ({"id": ["a", "b"], "problem": ["x", None], "answer": ["1", "1"]}, {}, "1 of 2 rows have no problem"),
     ],
 )
 def test_unusable_data_is_refused(policy, tmp_path, frame, changes, message):

@@ -323,6 +323,15 @@ def test_cut_rows_are_counted_and_wholly_cut_data_is_refused(policy):
         tokenize(examples[2:], tokenizer, make_config(max_length=16))
 
 
+def test_rows_beyond_the_context_of_the_model_are_refused(policy, rows, tmp_path):
+    start = shutil.copytree(policy, tmp_path / "start")
+    config = json.loads((start / "config.json").read_text())
+    (start / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 100}))
+    with pytest.raises(InputError, match=r"8 of 20 rows are longer than the model's context of 100 tokens"):
+        train(make_job(tmp_path / "refused"), make_config(), policy=start, rows=rows)
+    train(make_job(tmp_path / "cut"), make_config(max_length=100, epochs=1), policy=start, rows=rows)
+
+
 def test_the_global_batch_is_kept_or_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert split_batch(128, 8) == (8, 4)
