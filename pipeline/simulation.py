@@ -26,6 +26,7 @@ import numpy as np
 from pipeline.intervals import LEVEL
 from pipeline.stats import (
     MIN_INFORMATIVE,
+    NEGLIGIBLE,
     ONE_PROBLEM,
     Array,
     Block,
@@ -121,7 +122,7 @@ def _draw_problems(block: Block, sides: Sequence[Side], rng: np.random.Generator
         notes.append(ONE_PROBLEM)
         noise[:, indices] = np.nan
         return noise
-    deviations = rows - rows.mean(axis=1, keepdims=True)
+    deviations = _deviate(rows)
     spread = math.sqrt(few_problems_factor(count, informative))
     noise[:, indices] = spread * _draw_t(deviations, informative - 1, rng)
     for place, i in enumerate(indices):
@@ -130,6 +131,13 @@ def _draw_problems(block: Block, sides: Sequence[Side], rng: np.random.Generator
             notes.append(f"fewer than {MIN_INFORMATIVE} problems differ: the interval is widened")
             noise[:, i] += rng.standard_normal(DRAWS) / (count + 2) / len(sides[i].panels)
     return noise
+
+
+def _deviate(rows: Array) -> Array:
+    """Deviations from the mean of each row; none where they are rounding."""
+    deviations = rows - rows.mean(axis=1, keepdims=True)
+    is_rounding = np.abs(deviations).max(axis=1) <= NEGLIGIBLE * np.abs(rows).max(axis=1)
+    return np.where(is_rounding[:, None], 0.0, deviations)
 
 
 def _draw_t(deviations: Array, df: int, rng: np.random.Generator) -> Array:
@@ -169,7 +177,7 @@ def _draw_replicates(
                 values = block.by_side[i] / len(sides[i].panels)
                 means[place] += values.mean(axis=1)
                 explained += _error_variance(values) if block.is_sample else 0.0
-    deviations = means - means.mean(axis=1, keepdims=True)
+    deviations = _deviate(means)
     total = float((deviations**2).sum()) / (replicates - 1)
     kept = 1.0 if replicates == 2 or total == 0 else max(1.0 - explained / total, 0.0)
     noise = np.zeros((DRAWS, len(sides)))

@@ -25,6 +25,9 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.intervals import Estimate, Term
 
+NEGLIGIBLE = 1e-9
+"""Spread relative to the largest value that is rounding, not spread."""
+
 MIN_INFORMATIVE = 5
 """Problems that must differ from the usual value before a normal approximation of a share is trusted."""
 
@@ -88,12 +91,12 @@ def estimate_linear(terms: Terms) -> Estimate:
     value = 0.0
     scale = max(abs(weight) / len(side.panels) for weight, side in terms)
     bounded = all(side.bounded for _, side in terms)
+    least = (NEGLIGIBLE * max(find_magnitude(block) for block in blocks.values())) ** 2
     for block in blocks.values():
         per_problem = sum(values.mean(axis=0) for values in block.by_side.values())
         value += float(per_problem.mean())
         if block.is_sample:
-            term = _problem_term(per_problem, block.n_informative, scale=scale, bounded=bounded, notes=notes)
-            parts.append(term)
+            parts.append(_problem_term(per_problem, block, least, scale=scale, bounded=bounded, notes=notes))
     few: list[Term] = []
     trained: list[Term] = []
     for sides in _paired_sides(terms):
@@ -102,7 +105,7 @@ def estimate_linear(terms: Terms) -> Estimate:
             for block in blocks.values()
             if any(i in block.by_side for i in sides)
         ]
-        between, errors = _replicate_terms(summed)
+        between, errors = _replicate_terms(summed, least)
         if between is not None:
             (few if between.df < 2 else trained).append(between)
             trained += errors
@@ -141,6 +144,11 @@ class Block:
     by_side: dict[int, Array]
     is_sample: bool
     n_informative: int
+
+
+def find_magnitude(block: Block) -> float:
+    """The largest absolute value of any side."""
+    return max(float(np.abs(values).max()) for values in block.by_side.values())
 
 
 def align_panels(sides: Sequence[Side]) -> dict[str, Block]:
@@ -191,25 +199,31 @@ def few_problems_factor(count: int, n_informative: int) -> float:
 
 
 def _problem_term(
-    per_problem: Array, n_informative: int, *, scale: float, bounded: bool, notes: list[str]
+    per_problem: Array, block: Block, least: float, *, scale: float, bounded: bool, notes: list[str]
 ) -> Term:
     """S²/P, with the degrees of freedom of the problems that carry a value.
 
     For shares of which fewer than five problems differ, at least Agresti & Min's variance (2005, Statistics in
     Medicine 24:729: two pseudo-problems, one each way).
     """
-    count = per_problem.size
+    count, n_informative = per_problem.size, block.n_informative
     if n_informative < 2:
         notes.append(ONE_PROBLEM)
         return Term(math.inf, 1.0)
-    variance = float(per_problem.var(ddof=1)) / count * few_problems_factor(count, n_informative)
+    variance = _find_variance(per_problem, least) / count * few_problems_factor(count, n_informative)
     if bounded and np.sum(np.abs(per_problem - np.median(per_problem)) > 1e-9) < MIN_INFORMATIVE:
         notes.append(f"fewer than {MIN_INFORMATIVE} problems differ: the interval is widened")
         variance = max(variance, (scale / (count + 2)) ** 2)
     return Term(variance, n_informative - 1)
 
 
-def _replicate_terms(blocks: list[Array]) -> tuple[Term | None, list[Term]]:
+def _find_variance(values: Array, least: float) -> float:
+    """The sample variance; none where it is not larger than rounding makes it."""
+    variance = float(values.var(ddof=1))
+    return variance if variance > least else 0.0
+
+
+def _replicate_terms(blocks: list[Array], least: float) -> tuple[Term | None, list[Term]]:
     """S²_g/R of the replicate means g of the summed blocks, and −MS_E/(R·P) of each block.
 
     None with one replicate, and with three or more where the component is estimated below zero; with two,
@@ -219,12 +233,13 @@ def _replicate_terms(blocks: list[Array]) -> tuple[Term | None, list[Term]]:
         return None, []
     replicates = blocks[0].shape[0]
     means = sum(block.mean(axis=1) for block in blocks)
-    between = Term(float(means.var(ddof=1)) / replicates, replicates - 1)
+    between = Term(_find_variance(means, least) / replicates, replicates - 1)
     errors = []
     for block in (block for block in blocks if block.shape[1] > 1):
         residual = block - block.mean(axis=0) - block.mean(axis=1, keepdims=True) + block.mean()
         df = (replicates - 1) * (block.shape[1] - 1)
-        errors.append(Term(-float((residual**2).sum()) / df / block.size, df))
+        mean_square = float((residual**2).sum()) / df
+        errors.append(Term(-(mean_square if mean_square > least else 0.0) / block.size, df))
     is_positive = between.variance + sum(error.variance for error in errors) > 0
     return (between, errors) if is_positive or replicates == 2 else (None, [])
 
@@ -247,7 +262,7 @@ def _effective_problems(value: float, problems: list[Term], trained: list[Term],
 def pass_at_k(samples: int, correct: int, k: int) -> float:
     """The unbiased estimate 1 − C(n−c, k) / C(n, k) (Chen et al. 2021, arXiv:2107.03374); k ≤ n."""
     if not 1 <= k <= samples:
-        raise InputError(
+        raise EmptySideError(
             f"pass@{k} needs at least {k} samples per problem, not {samples}", "Sample more, or lower k."
         )
     return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)

@@ -22,7 +22,7 @@ from pipeline.errors import InputError
 from pipeline.report.artifacts import IDS, Store
 from pipeline.report.request import Unit
 from pipeline.rewards import Rollouts
-from pipeline.stats import Array
+from pipeline.stats import Array, EmptySideError
 
 MOST_SUBSETS = 256
 """Votes per problem; beyond this many subsets of k samples, so many are drawn at random."""
@@ -100,7 +100,7 @@ def _silence(text: str) -> str:
 def _share_of_right_votes(ballots: Sequence[Any], k: int, problem: str) -> float:
     n = len(ballots)
     if k > n:
-        raise InputError(
+        raise EmptySideError(
             f"maj@{k} needs at least {k} samples per problem, not {n} ({problem})", "Sample more, or lower k."
         )
     if math.comb(n, k) <= MOST_SUBSETS:

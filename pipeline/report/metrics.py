@@ -157,6 +157,10 @@ def linearise_ratio(top: Array, bottom: Array) -> Array:
     return ratio + (top - ratio * below) / mean
 
 
+ROUNDING = 1e-12
+"""A variance smaller than this share of the mean square is that of equal values."""
+
+
 def linearise_deviation(second: Array, first: Array, held: Array) -> Array:
     """Sums of x², x and 1 → values whose mean is the standard deviation of x over the pooled responses.
 
@@ -166,10 +170,10 @@ def linearise_deviation(second: Array, first: Array, held: Array) -> Array:
     if mean <= 0:
         return first[:, :0]
     m1, m2 = float(first.mean()) / mean, float(second.mean()) / mean
-    variance = max(m2 - m1 * m1, 0.0)
-    deviation = float(np.sqrt(variance))
-    if deviation == 0:
+    variance = m2 - m1 * m1
+    if variance <= ROUNDING * m2:
         return np.zeros(first.shape)
+    deviation = float(np.sqrt(variance))
     return deviation + (second - 2 * m1 * first + (m1 * m1 - variance) * held) / (2 * deviation * mean)
 
 

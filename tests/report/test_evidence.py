@@ -191,3 +191,24 @@ def test_a_replicate_without_such_a_response_is_no_replicate_of_it(tmp_path):
     metric = parse_metric("m", {"m": REFLECTIVE})
     side = make_side(units, metric, Store(tmp_path), {"s0", "s1", "s2"})
     assert side.replicates == (1,) and estimate_mean(side).value == pytest.approx(904)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "sd"])
+def test_equal_values_of_a_part_of_the_responses_decide_nothing(tmp_path, statistic):
+    """All cut off at one length: the linearised values differ by rounding alone."""
+    rng = np.random.default_rng(0)
+    held = [[int(flag) for flag in row] for row in rng.random((40, 3)) < 0.6]
+    put(tmp_path, "s", held, [[77 + 300 * (1 - flag) for flag in row] for row in held])
+    given = {"m": GivenMetric(statistic=statistic, column="tokens", given={"correct": True})}
+    side = make_side([unit("s")], parse_metric("m", given), Store(tmp_path), ())
+    leaf = Mean(metric="m", units=(0,))
+    part = Part(label="p", kind="at_most", effect=leaf, value=100.0, scale="level")
+    verdict = decide(part, Evidence(leaves={leaf: side}))
+    assert verdict.status == "undecided" and verdict.effect == pytest.approx({"mean": 77, "sd": 0}[statistic])
+
+
+@pytest.mark.parametrize("name", ["pass@2", "maj@2"])
+def test_too_few_samples_of_a_problem_are_no_value_not_an_error_of_the_whole_report(tmp_path, name):
+    put(tmp_path, "s", [[1, 0], [1]])
+    with pytest.raises(EmptySideError, match=f"{name} needs at least 2 samples per problem, not 1"):
+        mean_of([unit("s")], name, tmp_path)
