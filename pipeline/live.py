@@ -10,6 +10,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from pipeline.plan.status import count_text
+
 BARS = ((100, 28), (72, 10))
 """Bars from this width of the terminal, of this many columns; on narrower ones names and counts need all of it."""
 
@@ -48,9 +50,8 @@ class Live:
                 found = json.loads((folder / "work" / "progress.json").read_text())
             except (OSError, ValueError):
                 continue
-            count = f"{found['done']:g}/{found['total']:g} {found['unit']}"
             self.progress.update(
-                self.tasks[folder], completed=found["done"], total=found["total"], count=count
+                self.tasks[folder], completed=found["done"], total=found["total"], count=count_text(found)
             )
         self._fit()
 

@@ -27,7 +27,7 @@ FAILING = BASIC.replace("[deduplicate]", "[deduplicate, {max_chars: 3}]")
 @pytest.mark.parametrize("width", [200, 100, 80, 60, 40])
 @pytest.mark.parametrize("no_color", [False, True])
 def test_counts_are_whole_and_lines_fit_at_every_width(width: int, no_color: bool, tmp_path: Path) -> None:
-    for name, progress in (("a", {"done": 1200, "total": 4000, "unit": "rollouts"}), ("b", None)):
+    for name, progress in (("a", {"done": 1200, "total": 1_234_567, "unit": "rows"}), ("b", None)):
         (tmp_path / name / "work").mkdir(parents=True)
         if progress:
             (tmp_path / name / "work" / "progress.json").write_text(json.dumps(progress))
@@ -44,7 +44,7 @@ def test_counts_are_whole_and_lines_fit_at_every_width(width: int, no_color: boo
     assert len(lines) == 3
     assert all(cell_len(line) <= width for line in lines)
     assert "107/2040" in lines[0]
-    assert "1200/4000 rollouts" in lines[1] and lines[1].startswith("rl")
+    assert "1,200/1,234,567 rows" in lines[1] and lines[1].startswith("rl")
     assert "starting" in lines[2] and lines[2].startswith("sample")
 
 

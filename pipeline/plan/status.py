@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.attempts import read_ending
 from pipeline.plan.compiled import Plan, StudyPlan
@@ -92,7 +93,15 @@ def progress_line(plan: Plan, key: str) -> str:
         return f"{artifact.stage} {artifact.title}: starting"
     quiet = time.time() - found["time"]
     late = f", silent for {quiet / 60:.0f} min" if quiet > 300 else ""
-    return f"{artifact.stage} {artifact.title}: {found['done']:g}/{found['total']:g} {found['unit']}{late}"
+    return f"{artifact.stage} {artifact.title}: {count_text(found)}{late}"
+
+
+def count_text(found: Mapping[str, Any]) -> str:
+    """`1,200/4,000 rollouts`, from what a stage publishes; whole numbers in full, however large."""
+    done, total = (
+        f"{found[x]:,.0f}" if found[x] == int(found[x]) else f"{found[x]:,.2f}" for x in ("done", "total")
+    )
+    return f"{done}/{total} {found['unit']}"
 
 
 def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
