@@ -17,13 +17,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.errors import RefusedError
+from pipeline.locate import read_yaml
 from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.frozen import refuse_unpinned
 from pipeline.plan.status import failures, in_one_value, is_locked, progress_line
 from pipeline.record import is_done
 from pipeline.render import counts_table, failure_text, verdict_lines
+from pipeline.site import DEFAULT
 
 INCOMPLETE = 3
+RESULTS = "results"
 POLL_SECONDS = 1.0
 LINE_SECONDS = 15.0
 """Between two lines about a running stage where the output is no terminal."""
@@ -33,12 +37,14 @@ def run_studies(
     specs: Sequence[Path], results: Path, profile: str | None, passed_on: Sequence[str], *, is_quiet: bool
 ) -> int:
     """Run what is missing of some studies; 0 when everything is done, 3 when something is left."""
+    if str(results) == RESULTS:
+        _refuse_results_elsewhere(Path(profile, "site.yaml") if profile else DEFAULT)
     plan = compile_plan(specs, results=results)
     refuse_unpinned(plan)
     _tell(counts_table(plan))
     command = [
         sys.executable, "-m", "snakemake", *(["--profile", profile] if profile else []),
-        "--config", f"studies={in_one_value(specs)}", *([f"results={results}"] if str(results) != "results" else []),
+        "--config", f"studies={in_one_value(specs)}", *([f"results={results}"] if str(results) != RESULTS else []),
         *passed_on,
     ]  # fmt: skip
     if is_quiet or {"-n", "--dry-run", "--dryrun"} & set(passed_on):
@@ -49,6 +55,17 @@ def run_studies(
         child = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         _Follower(plan).follow(child)
     return _finish(plan, child.returncode, log)
+
+
+def _refuse_results_elsewhere(site_file: Path) -> None:
+    """Where only Snakemake would know of another folder, we would follow, report and check the wrong one."""
+    content = read_yaml(site_file).value if site_file.is_file() else None
+    named = content.get("results", RESULTS) if isinstance(content, dict) else RESULTS
+    if str(Path(str(named))) != RESULTS:
+        raise RefusedError(
+            f"{site_file} puts the results into {named}; without --results this and the other commands look in {RESULTS}/",
+            f"Say --results {named} to all of them, or make `{RESULTS}` a link to that folder and drop the line.",
+        )
 
 
 def _finish(plan: Plan, code: int, log: Path) -> int:

@@ -119,18 +119,25 @@ def find_damage(folder: Path) -> str | None:
 
 
 def verify(folder: Path) -> list[str]:
-    """What is wrong with a finished artifact's files: changed, missing or added; empty when nothing is."""
-    record = read_record(folder)
-    listed: Mapping[str, Any] = record["files"]
-    faults = []
-    for name, expected in listed.items():
-        path = folder / name
-        if not path.is_file():
-            faults.append(f"{path}: missing")
-        elif path.stat().st_size != expected["bytes"] or checksum(path) != expected["sha256"]:
-            faults.append(f"{path}: changed since it was recorded")
+    """What is wrong with a finished artifact: its record, or files changed, missing, added or unreadable."""
+    try:
+        listed: Mapping[str, Any] = read_record(folder)["files"]
+    except InputError as error:
+        return [error.what]
+    faults = [fault for name, expected in listed.items() if (fault := _fault(folder / name, expected))]
     present = {str(path.relative_to(folder)) for path in artifact_files(folder)}
     return faults + [f"{folder / name}: not in the record" for name in sorted(present - set(listed))]
+
+
+def _fault(path: Path, expected: Mapping[str, Any]) -> str | None:
+    try:
+        if not path.is_file():
+            return f"{path}: missing"
+        if path.stat().st_size != expected["bytes"] or checksum(path) != expected["sha256"]:
+            return f"{path}: changed since it was recorded"
+    except OSError as error:
+        return f"{path}: not readable: {error.strerror}"
+    return None
 
 
 @contextlib.contextmanager

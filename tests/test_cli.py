@@ -261,3 +261,13 @@ def test_a_lock_file_with_a_short_commit_is_refused(here: Path, capsys) -> None:
 def test_an_empty_lock_file_pins_nothing(text: str, here: Path) -> None:
     (here / "hub.lock.yaml").write_text(text)
     assert main(["check", "study.yaml"]) == 0
+
+
+def test_a_run_does_not_follow_another_folder_than_the_sites(here: Path, capsys) -> None:
+    profile = here / "profile"
+    profile.mkdir()
+    (profile / "site.yaml").write_text("results: /scratch/results\n")
+    assert main(["run", "study.yaml", "--profile", str(profile)]) == 6
+    shown = capsys.readouterr().err
+    assert "site.yaml puts the results into /scratch/results" in shown
+    assert "Say --results /scratch/results" in shown

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import main
 from pipeline.errors import InputError, RefusedError, StageError, StudyError
 from pipeline.execute import execute
 from pipeline.plan.compiled import compile_plan
@@ -196,6 +197,24 @@ def test_two_writers_of_one_artifact_do_not_interleave(tmp_path: Path) -> None:
         with pytest.raises(RefusedError, match="being written by process"), writer_lock(plan.folder(key)):
             pass
     assert f"{key}: done already" in third.communicate(timeout=120)[0]
+
+
+def test_verify_goes_on_after_a_record_and_a_file_that_cannot_be_read(tmp_path: Path, capsys) -> None:
+    plan = frozen(BASIC, tmp_path)
+    filtered = make(plan, "filter")
+    (source,) = plan.input_keys(filtered.name)
+    (plan.folder(source) / "record.json").write_bytes(b"\0")
+    (filtered / "rows.parquet").rename(tmp_path / "kept")
+    (filtered / "rows.parquet").symlink_to("/proc/self/mem")  # opens, and cannot be read
+    expected = json.loads((filtered / "record.json").read_text())
+    expected["files"]["rows.parquet"]["bytes"] = 0
+    (filtered / "record.json").write_text(json.dumps(expected))
+    words = ["verify", str(tmp_path / "study.yaml"), "--results", str(tmp_path / "results")]
+    assert main([*words]) == InputError.exit_code
+    shown = capsys.readouterr().out
+    assert f"{plan.folder(source) / 'record.json'}: not readable as a record" in shown
+    assert f"{filtered / 'rows.parquet'}: not readable: Input/output error" in shown
+    assert "2 artifacts checked, 2 faults" in shown
 
 
 def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
