@@ -44,9 +44,7 @@ def pick_groups(where: Mapping[str, Sequence[str]], groups: Sequence[Group]) -> 
 def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTable:
     """A declared table: a row per cell, ours and the paper's in each column; then other works' rows."""
     by_name = {metric.name: metric for metric in summaries.metrics}
-    columns = [
-        (measure or summaries.measures_and_mean[0], by_name[metric]) for measure, metric in table.columns
-    ]
+    columns = [(measure, by_name[metric]) for measure, metric in _columns_of(table, summaries)]
     wanted = {
         group
         for where, steps in table.cells
@@ -68,6 +66,16 @@ def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTabl
         rows += _other_rows(table, summaries, columns)
     heads = tuple((measure, metric.label) for measure, metric in columns)
     return DeclaredTable(table.title, table.caption, table.rows, heads, tuple(rows))
+
+
+def _columns_of(table: TableRequest, summaries: Summaries) -> list[tuple[str, str]]:
+    return [(measure or summaries.measures_and_mean[0], metric) for measure, metric in table.columns]
+
+
+def _first_with(columns: set[tuple[str, str]], summaries: Summaries) -> TableRequest | None:
+    """The first declared table that has all these columns and shows published numbers."""
+    tables = (table for table in summaries.request.tables if table.published)
+    return next((table for table in tables if columns <= set(_columns_of(table, summaries))), None)
 
 
 def _level(group: Group, factor: str, *, is_trained: bool) -> str:
@@ -103,7 +111,7 @@ def _compare(ours: Summary | None, theirs: Published | None, metric: Metric) -> 
 def _other_rows(
     table: TableRequest, summaries: Summaries, columns: Sequence[tuple[str, Metric]]
 ) -> list[tuple[tuple[str, ...], tuple[DeclaredCell, ...]]]:
-    """Rows of other works, without ours: of each source all of whose columns the table has."""
+    """Rows of other works, without ours: of each source of which this is the first table with all its columns."""
     works: dict[tuple[str, str], dict[tuple[str, str], Published]] = {}
     printed: dict[str, set[tuple[str, str]]] = {}
     for number in summaries.request.published:
@@ -111,10 +119,9 @@ def _other_rows(
             column = (number.measure or summaries.measures_and_mean[0], number.metric)
             works.setdefault((number.source, number.label), {})[column] = number
             printed.setdefault(number.source, set()).add(column)
-    shown = {(measure, metric.name) for measure, metric in columns}
     rows = []
     for (source, label), numbers in works.items():
-        if not printed[source] <= shown:
+        if _first_with(printed[source], summaries) != table:
             continue
         cells = tuple(
             _compare(None, numbers.get((measure, metric.name)), metric) for measure, metric in columns

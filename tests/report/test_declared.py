@@ -151,6 +151,16 @@ def test_another_work_is_listed_where_the_table_has_all_of_its_columns(built) ->
     assert "another work" not in [row[0] for row in table_of(text, "selected")]
 
 
+def test_another_work_stands_in_the_first_table_that_has_its_columns_and_in_no_other(built) -> None:
+    request, page = built
+    main = next(table for table in request.tables if table.title == "main")
+    again = replace(main, name="again", title="again")
+    root = page.page.parents[2]
+    text = build(replace(request, tables=(main, again)), root, root / "report" / "again").page.read_text()
+    assert "another work" in [row[0] for row in table_of(text, "main")]
+    assert "another work" not in [row[0] for row in table_of(text, "again")]
+
+
 def test_a_baseline_crosses_every_panel(built) -> None:
     text = built[1].page.read_text()
     steps = text.split("<h3>steps</h3>")[1].split("<h3>")[0]
