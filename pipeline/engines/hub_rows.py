@@ -10,11 +10,12 @@ Refused, with the library's reason: what it cannot find or read; a field in whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from pipeline.attempts import is_full
 from pipeline.datasets import HubSource
@@ -116,10 +117,7 @@ def _batches(rows: Any, keep: KeepColumns, path: str, source: HubSource) -> Iter
     try:
         columns: list[str] | None = None
         for table in rows.with_format("arrow").iter(batch_size=BATCH_ROWS):
-            if columns is None:
-                schema = arrow_columns(table.schema)
-                columns = keep(schema)
-                _refuse_mixed({name: schema[name] for name in columns}, path)
+            columns = columns or _choose_columns(table.schema, keep, path)
             yield to_frame(table.select(columns))
     except StudyError:
         raise
@@ -127,11 +125,15 @@ def _batches(rows: Any, keep: KeepColumns, path: str, source: HubSource) -> Iter
         raise _unreadable(path, source, error) from error
 
 
-def _refuse_mixed(schema: Mapping[str, pl.DataType], path: str) -> None:
-    """Refuse fields in a type of the library's own, as which it gives those of several kinds."""
-    for name, dtype in schema.items():
-        if "Extension(" in str(dtype):
+def _choose_columns(schema: pa.Schema, keep: KeepColumns, path: str) -> list[str]:
+    """The kept columns; one in a type of the library's own, as which it gives fields of several kinds, is refused."""
+    own = {field.name: pl.Object() for field in schema if "extension<" in str(field.type)}
+    plain = pa.schema([field for field in schema if field.name not in own])
+    columns = keep(pl.Schema({**arrow_columns(plain), **own}))
+    for name in columns:
+        if name in own:
             raise InputError(
                 f"data set {path}: field {name!r} holds values of several kinds, or of one that only `datasets` knows",
                 "Leave it out with fields.extra, or save the set as JSON lines with one kind of value in every field.",
             )
+    return columns

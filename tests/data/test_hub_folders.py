@@ -137,6 +137,7 @@ def test_json_lines_of_a_folder_are_read_as_they_are_written(tmp_path, read_fold
         ("a.jsonl", '{"problem": "p", "answer": "1"}\n{"problem": "p", "answer": []}\n', "a list in row 2"),
         ("a.json", "", "cannot be read"),
         ("a.json", '{"problem": "p", "answer": "1"}\n{"problem": "p", "answer": [1]}\n', "'answer' holds values of several"),
+        ("a.json", '{"problem": "p", "answer": "1", "meta": [{}]}\n', "'meta' holds values of several"),
         ("README.md", "---\nconfigs: [\n---\n", "cannot be read"),
     ],
 )  # fmt: skip
