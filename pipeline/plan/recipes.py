@@ -212,18 +212,16 @@ class Recipes:
                 self._note(place, what, "Take fewer.")
                 return ()
             raw = tuple(range(int(raw[6:]), steps + 1, int(raw[6:])))
-        if not isinstance(raw, tuple) or not all(isinstance(n, int) and not isinstance(n, bool) for n in raw):
-            self._note(
-                place, f"{label}: checkpoints {shown(raw)}", "Write a list of steps, [20, 40], or `every 20`."
-            )
+        if not isinstance(raw, tuple):
+            what = f"{label}: checkpoints {shown(raw)}"
+            self._note(place, what, "Write a list of steps, [20, 40], or `every 20`.")
             return ()
-        beyond = [n for n in raw if not 1 <= n <= steps]
-        if beyond:
-            self._note(
-                place,
-                f"{label}: checkpoint {beyond[0]} lies outside the run's {steps} steps",
-                f"Choose steps from 1 to {steps}.",
-            )
+        locate = settings.locator(self.problems.document)
+        for i, step in enumerate(raw):
+            if type(step) is not int or not 1 <= step <= steps:
+                what = f"{label}: checkpoint {shown(step)} is none of the run's {steps} steps"
+                self._note(locate(("checkpoints", i), False), what, f"Choose steps from 1 to {steps}.")
+        if not all(type(step) is int and 1 <= step <= steps for step in raw):
             return ()
         return tuple(sorted({n for n in raw if n < steps}))
 

@@ -252,7 +252,8 @@ class _Compiler:
     def table(self, name: str, spec: TableSpec) -> TableRequest | None:
         path = ("tables", name, "columns")
         columns = [self._column(text, (*path, i)) for i, text in enumerate(spec.columns)]
-        table = compile_table(name, spec, columns, self.study, self.problems, self.cells, self.steps)
+        steps = self.steps if self.metrics.is_whole else None
+        table = compile_table(name, spec, columns, self.study, self.problems, self.cells, steps)
         if table is not None:
             places = [place for where, _ in table.cells for place in self._places_of(where)]
             for i, (measure, metric) in enumerate(table.columns):

@@ -25,11 +25,12 @@ def compile_table(
     study: Study,
     problems: Problems,
     index: CellIndex,
-    measured: Collection[tuple[Cell, int | None]],
+    measured: Collection[tuple[Cell, int | None]] | None,
 ) -> TableRequest | None:
     """A table whose columns are read already (None: noted as wrong); None after noting what else is.
 
-    `measured` are the cells with the checkpoints (None: the end) where anything is measured.
+    `measured` are the cells with the checkpoints (None: the end) where anything is measured; None where an error
+    elsewhere keeps that from being known.
     """
     path: PathTuple = ("tables", name)
     before = len(problems)
@@ -43,7 +44,8 @@ def compile_table(
     if len(problems) > before or None in columns:
         return None
     cells = [{**spec.where, **selector} for selector in spec.cells or ({},)]
-    _check_rows(name, spec, cells, problems, index, measured)
+    if measured is not None:
+        _check_rows(name, spec, cells, problems, index, measured)
     return TableRequest(
         name=name,
         title=spec.title or name.replace("_", " "),

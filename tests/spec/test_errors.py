@@ -277,7 +277,6 @@ CASES = {
     "  scatter: {x: training.reward, lines: rl}\n"
     "tables:\n"
     "  steps: {rows: [sft, rl, step], columns: [accuracy, training.reward], where: {rl: acc, step: [2, 3]}}\n"
-    "  step: {rows: [sft, rl, step], columns: [accuracy], where: {rl: acc, step: [2, 3]}}\n"
     "published:\n"
     "  - {source: x, columns: [accuracy], rows: [{sft: none, rl: none, values: [.nan]}, {sft: none, rl: none, vales: [1]}]}\n"
     "  - {source: x, columns: [accuracy], rows: [{sft: none, rl: none, values: [1, 2]}, {label: y, values: ['1']}]}\n",
@@ -290,6 +289,9 @@ CASES = {
         ("  model:\n", "  model:\n    file: {path: study.yaml}\n    nowhere: {path: none}\n"),
         ("learning_rate: 5e-4", "lr: 5e-4"),
     ),
+    "checkpoints_that_are_none": edited(("checkpoints: [2]", "checkpoints: [0, 9, x, true]")),
+    "a_table_of_checkpoints_that_are_none": BASIC
+    + "tables:\n  steps: {rows: [sft, rl, step], columns: [accuracy], where: {rl: acc, step: [2, 3]}}\n",
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
