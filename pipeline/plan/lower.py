@@ -125,7 +125,8 @@ class _Lowering:
     def _add_data(self, stage: str, config: Config, seed: int, inputs: Any, title: str, name: str) -> str:
         key = self.graph.add(stage, config, seed, inputs, title, name)
         if key not in self._nodes:
-            parents = tuple(k for keys in inputs.values() for k in keys)
+            given = [k for keys in inputs.values() for k in keys]
+            parents = tuple(k if k in self._nodes else self.graph.artifacts[k].title for k in given)
             self._nodes[key] = DataNode(name=title, stage=stage, key=key, inputs=parents)
         return key
 

@@ -48,7 +48,7 @@ class Run(_Strict):
 
 @dataclass(frozen=True, kw_only=True)
 class DataNode(_Strict):
-    """One data set artifact of the study; `inputs` are keys of other nodes (or of completions, scores)."""
+    """One data set artifact of the study; `inputs` are keys of other nodes, and the titles of policies."""
 
     name: str
     stage: str

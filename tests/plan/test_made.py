@@ -153,6 +153,12 @@ def test_sources_of_one_generator_and_their_subsets_are_told_apart_by_the_studys
     assert not twice
 
 
+def test_what_a_policy_makes_names_it_in_the_studys_words(plan: Plan) -> None:
+    nodes = {node.name: node for node in plan.studies[0].request().datasets}
+    (maker,) = [i for i in nodes["sample filter hard"].inputs if i not in plan.artifacts]
+    assert maker == "model=big"
+
+
 def test_data_made_by_a_phase_depend_on_its_training(plan: Plan) -> None:
     for key in _of(plan, "solve"):
         (policy,) = _inputs(plan, key)["policy"]
