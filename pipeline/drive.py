@@ -120,16 +120,19 @@ class _Follower:
         self.total = len(self.open)
         self.started = time.monotonic()
         self.spoken: dict[str, tuple[float, str]] = {}
+        self.to_tell: list[str] = []  # a signal's handler may not print
 
     def follow(self, child: subprocess.Popen[bytes]) -> None:
         """Watch until the child ends; Ctrl-C is passed on and waited for."""
         live = self._live() if _can_redraw() else None
         interrupted = False
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: child.send_signal(signal.SIGTERM))
+            signal.signal(number, lambda *_: self._let_end(child))
         while True:
             try:
                 finished = child.poll() is not None
+                while self.to_tell:
+                    self._say(self.to_tell.pop(), live)
                 running = self._step(live)
                 if live is not None:
                     live.show(self.total - len(self.open), self.total, running)
@@ -141,10 +144,18 @@ class _Follower:
             except KeyboardInterrupt:
                 if interrupted:
                     child.kill()
+                else:
+                    self.to_tell.append(
+                        "interrupted: Snakemake ends its jobs; Ctrl-C again to wait no longer"
+                    )
                 interrupted = True
                 child.send_signal(signal.SIGINT)
         if live is not None:
             live.close()
+
+    def _let_end(self, child: subprocess.Popen[bytes]) -> None:
+        child.send_signal(signal.SIGTERM)
+        self.to_tell.append("asked to end: no more jobs are started; those that run are waited for")
 
     def _live(self):
         from pipeline.live import Live

@@ -74,7 +74,9 @@ def execute(plan: FrozenPlan, key: str) -> None:
         log = attempts.begin(work)
         try:
             _make(plan, key, folder, lock, log)
-        except (StudyError, OSError) as error:
+        except (StudyError, OSError, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt):  # while no stage was there to be told
+                error = attempts.explain_exit(-signal.SIGINT, log)
             failure = attempts.failure_of(error, folder)
             with contextlib.suppress(OSError):
                 attempts.note_failure(work, failure)

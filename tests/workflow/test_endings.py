@@ -199,3 +199,27 @@ def test_the_end_of_a_run_shows_the_remedy_of_what_failed(tmp_path: Path) -> Non
         shell=True, cwd=project, env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert "Loosen it." in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "told_at_once"), [(signal.SIGTERM, "asked to end"), (signal.SIGINT, "interrupted")]
+)
+def test_a_run_that_is_told_to_end_says_what_it_waits_for(
+    number: int, told_at_once: str, tmp_path: Path
+) -> None:
+    project = make_project(tmp_path / "project", {"study.yaml": BASIC})
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "run", "specs/study.yaml"],
+        cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    while not list((project / "results").glob("source/*/work/job.json")):
+        assert run.poll() is None
+        time.sleep(0.1)
+    os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
+    shown = run.communicate(timeout=120)[0]
+    assert run.returncode == 3
+    assert told_at_once in shown and "run again to resume" in shown
+    assert "Traceback" not in shown
+    done = list((project / "results").glob("source/*/record.json"))
+    assert done if number == signal.SIGTERM else "stopped by SIGINT" in shown, shown
