@@ -9,7 +9,7 @@ mean squares of the crossed model; Satterthwaite 1946, Biometrics Bulletin 2:110
 Guaranteed: several measures are averaged with equal weight (macro mean), their problems independent, their
 replicates shared. A variance component estimated below zero counts as zero, which widens the interval.
 With one replicate only problems vary; the caller says what that leaves out (`report.verdicts.describe_scope`).
-With two, the replicates keep their own t quantile (`intervals`), as Satterthwaite's would be too small.
+With two or three, the replicates keep their own t quantile (`intervals`): Satterthwaite's would be too small.
 Refused (EmptySideError): a side without any value, a measure whose two sides have no problem in common.
 """
 
@@ -30,6 +30,9 @@ NEGLIGIBLE = 1e-9
 
 MIN_INFORMATIVE = 5
 """Problems that must differ from the usual value before a normal approximation of a share is trusted."""
+
+MOST_FEW_DF = 2
+"""Degrees of freedom of replicates up to which they keep their own quantile."""
 
 ONE_PROBLEM = "one problem only: nothing can be said about other problems"
 
@@ -107,7 +110,7 @@ def estimate_linear(terms: Terms) -> Estimate:
         ]
         between, errors = _replicate_terms(summed, least)
         if between is not None:
-            (few if between.df < 2 else trained).append(between)
+            (few if between.df <= MOST_FEW_DF else trained).append(between)
             trained += errors
     sizes = [block.n_informative for block in blocks.values() if block.is_sample]
     is_share = len(terms) == 1 and terms[0][0] == 1.0 and bounded and bool(sizes)
