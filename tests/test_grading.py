@@ -99,6 +99,8 @@ def test_a_response_that_repeats_an_open_box_costs_little():
         (r"\boxed{0.05\%}", "0.0005", "right"),
         (r"\boxed{2 \times 10^{-20}}", r"10^{-20}", "wrong"),
         (r"\boxed{1000000000000001}", "1000000000000002", "wrong"),
+        (r"\boxed{2.5 \sin \frac{1}{0}}", "1.2e-8", "wrong"),
+        (r"\boxed{3 \sin \ln(-1) \frac{1}{0}}", "2.5", "wrong"),
         (r"\boxed{2e - 1}", "2e-1", "right"),
         (r"\boxed{10000}", r"10\,000", "right"),
         (r"\boxed{0}", r"10\,000", "wrong"),

@@ -99,19 +99,21 @@ def _compare_numbers(gold: Any, answer: Any) -> bool | None:
     floats agree to a relative 5e-3 (what six decimals mean there), exact numbers exactly. And where it compares
     exactly, the rounding of floats would count: 8.7·10^8 is 869999999.9999999.
     """
-    if not all(
-        isinstance(one, Expr) and one.is_number and not one.has(UnevaluatedExpr) for one in (gold, answer)
-    ):
+    numbers = (gold, answer)
+    if not all(isinstance(one, Expr) and one.is_number and not one.has(UnevaluatedExpr) for one in numbers):
         return None
-    expected, found = gold.evalf(DIGITS), answer.evalf(DIGITS)
-    if not (expected.is_Number and expected.is_finite and expected and found.is_Number and found.is_finite):
+    is_exact = not any(one.has(Float) for one in numbers)
+    try:
+        expected = gold.evalf(DIGITS)
+        if not expected or (is_exact and abs(expected) >= SMALL):
+            return None
+        apart = abs((answer.evalf(DIGITS) - expected) / expected)
+        if not is_exact and apart < FLOAT_NOISE:
+            return True
+        if abs(expected) < SMALL:
+            return bool(apart < (10.0 ** (5 - DIGITS) if is_exact else HALF_OF_SIX_DECIMALS / SMALL))
+    except Exception:  # sympy raises whatever a division by zero, or comparing what is no number, leads it to
         return None
-    apart = abs((found - expected) / expected)
-    is_exact = not (gold.has(Float) or answer.has(Float))
-    if not is_exact and apart < FLOAT_NOISE:
-        return True
-    if abs(expected) < SMALL:
-        return bool(apart < (10.0 ** (5 - DIGITS) if is_exact else HALF_OF_SIX_DECIMALS / SMALL))
     return None
 
 
