@@ -26,6 +26,7 @@ import numpy as np
 from pipeline.intervals import LEVEL
 from pipeline.stats import (
     MIN_INFORMATIVE,
+    MOST_FEW_DF,
     NEGLIGIBLE,
     ONE_PROBLEM,
     Array,
@@ -166,7 +167,7 @@ def _draw_replicates(
     """Noise of the replicates that some sides share; t with R − 1 degrees of freedom.
 
     The share of it that sampling of responses explains is in the problems' noise already and is taken out; with
-    two replicates nothing is taken out, too little being known.
+    two or three replicates nothing is taken out, too little being known.
     """
     replicates = len(sides[group[0]].replicates)
     means = np.zeros((len(group), replicates))
@@ -179,7 +180,7 @@ def _draw_replicates(
                 explained += _error_variance(values) if block.is_sample else 0.0
     deviations = _deviate(means)
     total = float((deviations**2).sum()) / (replicates - 1)
-    kept = 1.0 if replicates == 2 or total == 0 else max(1.0 - explained / total, 0.0)
+    kept = 1.0 if replicates - 1 <= MOST_FEW_DF or total == 0 else max(1.0 - explained / total, 0.0)
     noise = np.zeros((DRAWS, len(sides)))
     noise[:, list(group)] = math.sqrt(kept) * _draw_t(deviations, replicates - 1, rng)
     return noise

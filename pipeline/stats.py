@@ -7,7 +7,7 @@ paired and clustered evaluations; Searle, Casella & McCulloch 1992, Variance Com
 mean squares of the crossed model; Satterthwaite 1946, Biometrics Bulletin 2:110, for the degrees of freedom).
 
 Guaranteed: several measures are averaged with equal weight (macro mean), their problems independent, their
-replicates shared. A variance component estimated below zero counts as zero, which widens the interval.
+replicates shared. A variance component estimated below zero counts as zero (that of four or more replicates).
 With one replicate only problems vary; the caller says what that leaves out (`report.verdicts.describe_scope`).
 With two or three, the replicates keep their own t quantile (`intervals`): Satterthwaite's would be too small.
 Refused (EmptySideError): a side without any value, a measure whose two sides have no problem in common.
@@ -229,8 +229,8 @@ def _find_variance(values: Array, least: float) -> float:
 def _replicate_terms(blocks: list[Array], least: float) -> tuple[Term | None, list[Term]]:
     """S²_g/R of the replicate means g of the summed blocks, and −MS_E/(R·P) of each block.
 
-    None with one replicate, and with three or more where the component is estimated below zero; with two,
-    too little is known to call it zero.
+    None with one replicate, and with four or more where the component is estimated below zero; with two or three,
+    too little is known to call it zero (doing so decides 7 % of null contrasts instead of 5 %).
     """
     if not blocks or blocks[0].shape[0] < 2:
         return None, []
@@ -244,7 +244,7 @@ def _replicate_terms(blocks: list[Array], least: float) -> tuple[Term | None, li
         mean_square = float((residual**2).sum()) / df
         errors.append(Term(-(mean_square if mean_square > least else 0.0) / block.size, df))
     is_positive = between.variance + sum(error.variance for error in errors) > 0
-    return (between, errors) if is_positive or replicates == 2 else (None, [])
+    return (between, errors) if is_positive or between.df <= MOST_FEW_DF else (None, [])
 
 
 def _effective_problems(value: float, problems: list[Term], trained: list[Term], sizes: list[int]) -> float:

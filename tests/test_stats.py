@@ -259,3 +259,18 @@ def test_a_ratio_of_what_may_be_negative_has_an_interval_around_it(top, bottom):
     assert ratio.p_value(high) == pytest.approx(0.05, abs=1e-3)
     if top < 0:
         assert ratio.p_value(low) == pytest.approx(0.05, abs=1e-3)
+
+
+def test_three_trainings_do_not_decide_more_null_contrasts_than_promised():
+    """One sample of 500 problems, trainings that differ: a component that is taken for zero too often shows here."""
+    rng = np.random.default_rng(15)
+    trials, wrong = 1500, 0
+    for _ in range(trials):
+        chance = rng.beta(0.4, 3.6, (1, 500))
+        logit = np.log(chance.clip(1e-9) / (1 - chance))
+        left, right = (
+            rng.binomial(1, 1 / (1 + np.exp(-(logit + rng.normal(0, 0.3, (3, 1)))))).astype(float)
+            for _ in range(2)
+        )
+        wrong += not covers_zero(estimate_contrast(side(left, bounded=True), side(right, bounded=True)))
+    assert wrong / trials <= 0.06
