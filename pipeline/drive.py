@@ -47,8 +47,10 @@ def run_studies(
         "--config", f"studies={in_one_value(specs)}", *([f"results={results}"] if str(results) != RESULTS else []),
         *passed_on,
     ]  # fmt: skip
-    if is_quiet or {"-n", "--dry-run", "--dryrun"} & set(passed_on):
+    if any(word.startswith(("-n", "--dry-run", "--dryrun")) for word in passed_on):
         return subprocess.call(command)
+    if is_quiet:
+        return _finish(plan, _wait_for(subprocess.Popen(command)), None)
     log = results / "logs" / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
@@ -68,7 +70,20 @@ def _refuse_results_elsewhere(site_file: Path) -> None:
         )
 
 
-def _finish(plan: Plan, code: int, log: Path) -> int:
+def _wait_for(child: subprocess.Popen[bytes]) -> int:
+    """Snakemake's exit code; Ctrl-C is passed on and waited for: it has jobs to end, on a cluster, too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: child.send_signal(signal.SIGTERM))
+    end = signal.SIGINT
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            child.send_signal(end)
+            end = signal.SIGKILL
+
+
+def _finish(plan: Plan, code: int, log: Path | None) -> int:
     after = dataclasses.replace(plan)
     failed = failures(after)
     for failure in failed:
@@ -81,8 +96,9 @@ def _finish(plan: Plan, code: int, log: Path) -> int:
         return 0
     left = len(after.to_run)
     if left:
-        print(f"{left} artifacts are not done; run again to resume. Snakemake's log: {log}", file=sys.stderr)
-    if not failed:
+        where = f" Snakemake's log: {log}" if log else ""
+        print(f"{left} artifacts are not done; run again to resume.{where}", file=sys.stderr)
+    if log and not failed:
         words = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-6:]
         print(
             "\n".join([f"Snakemake ended with exit code {code}:", *(f"    {line}" for line in words)]),

@@ -223,3 +223,20 @@ def test_a_run_that_is_told_to_end_says_what_it_waits_for(
     assert "Traceback" not in shown
     done = list((project / "results").glob("source/*/record.json"))
     assert done if number == signal.SIGTERM else "stopped by SIGINT" in shown, shown
+
+
+def test_a_quiet_run_waits_for_what_snakemake_ends_and_says_what_failed(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", {"study.yaml": BASIC})
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "run", "specs/study.yaml", "--quiet"],
+        cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    while not list((project / "results").glob("source/*/work/job.json")):
+        assert run.poll() is None
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    shown = run.communicate(timeout=120)[0]
+    assert run.returncode == 3
+    assert "run again to resume" in shown
+    assert "Traceback" not in shown.split("run again to resume")[1]
+    assert list((project / "results").glob("source/*/record.json"))  # what ran had its time to end
