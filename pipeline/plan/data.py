@@ -21,6 +21,7 @@ from pipeline.plan.made import MODEL_FILTERS, MadeLowering, referenced, rows_of
 from pipeline.plan.policies import At, Policies
 from pipeline.plan.recipes import validate_entry
 from pipeline.plan.sources import Add, Rows, SourceLowering, is_local
+from pipeline.spec.base import HUB_PATTERN
 from pipeline.spec.levels import Problems
 from pipeline.spec.models import DataSpec
 from pipeline.spec.study import Study
@@ -205,7 +206,7 @@ class DataLowering:
                 steps, is_fine = _Steps(), is_fine and kept is not None
                 kept = kept or rows
                 continue
-            params, counter = self._take_policy(filter_name, params)
+            params, counter = self._take_policy(filter_name, params, path)
             if counter is not None:
                 steps.policies.setdefault(counter, (*path, "policy"))
             settled, keys = self._step(name, filter_name, params, path, at)
@@ -219,15 +220,19 @@ class DataLowering:
                 steps.plain.append({"name": filter_name, "params": settled.identity()})
         return self._flush(name, entry, kept, steps, at) if is_fine else None
 
-    def _take_policy(self, filter_name: str, params: Any) -> tuple[Any, str | None]:
+    def _take_policy(self, filter_name: str, params: Any, path: PathTuple) -> tuple[Any, str | None]:
         """A filter's parameters without the word `policy`, and that policy, for filters that have a tokenizer."""
         if not isinstance(params, Mapping) or not isinstance(params.get("policy"), str):
             return params, None
         has_tokenizer = (
             filter_name in filters.names() and "tokenizer" in filters.params_model(filter_name).model_fields
         )
-        if not has_tokenizer or "tokenizer" in params:
+        if not has_tokenizer:
             return params, None  # noted as an unknown key
+        if "tokenizer" in params:
+            what = f"filter {filter_name!r} has both tokenizer and policy"
+            self.problems.add((*path, "policy"), what, "Keep one of them.", key=True)
+            return {key: value for key, value in params.items() if key != "policy"}, None
         return {key: value for key, value in params.items() if key != "policy"}, params["policy"]
 
     def _flush(
@@ -281,6 +286,9 @@ class DataLowering:
         if name is None or params.revision is not None:
             return params
         if not is_local(name):
+            if not HUB_PATTERN.fullmatch(name):
+                what = f"tokenizer {name!r} is no name of the hub, nor a folder here"
+                self.problems.add(path, what, "Write OWNER/NAME, or a path.")
             return params.model_copy(update={"revision": self.study.lock.revision("models", name)})
         digest = folder_digest(name, self.problems, self.problems.document.locate(path))
         folders[digest] = name

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline import judges
 from pipeline.errors import shown, suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
@@ -156,8 +157,17 @@ class MadeLowering:
     def _budget(self, words: Words, at: At | None) -> str | bool | None:
         """The solve artifact whose number of draws is to be matched; None: none is named, False: an error."""
         wanted, place = words.take("match_budget_of")
+        rounds = words.values.get("rounds")
+        if wanted is None and not rounds:
+            remedy = "Give rounds, such as [2, 10, 100], or match_budget_of another entry."
+            self.problems.add(words.settings.path, f"{words.label} lacks 'rounds'", remedy, key=True)
+            return False
         if wanted is None:
             return None
+        if rounds:
+            remedy = "Remove rounds: the draws of that budget are spread evenly over the problems."
+            self.problems.add(place, f"{words.label} has both rounds and match_budget_of", remedy)
+            return False
         known = [name for name, spec in self.study.spec.data.items() if spec.made_by == "rejection"]
         if wanted not in known:
             what = f"match_budget_of {shown(wanted)} is no data entry made by rejection"
@@ -207,6 +217,14 @@ class MadeLowering:
         judge = self.judges.find(named, place) if named is not None else None
         if judge is None or words.values.get("keep") is None:
             return None
+        keep = words.values["keep"]
+        labels = judges.get(judge.config.judge).LABELS
+        path = words.settings.origins["keep"]
+        for i, label in enumerate(keep if isinstance(keep, tuple) else ()):
+            if label not in labels:
+                what = f"judge {judge.name!r} gives no label {shown(label)}"
+                self.problems.add((*path, i), what, suggest(label, labels))
+                return None
         words.rename("keep", "labels")
         configs = self._sharing.configs(words, ("select",))
         if configs is None:

@@ -112,7 +112,7 @@ def test_filters_with_a_model_between_them_may_count_with_two_policies(tmp_path:
     ("old", "new", "message"),
     [
         ("policy: outside", "policy: outsid", "13:42: policy 'outsid' is unknown\n    Did you mean 'outside'?"),
-        ("policy: outside", "policy: outside, tokenizer: a/b", "13:34: unknown key 'policy'"),
+        ("policy: outside", "policy: outside, tokenizer: a/b", "13:34: filter 'max_tokens' has both tokenizer and policy"),
         ("- deduplicate", "- deduplicate: {policy: outside}", "14:23: unknown key 'policy'"),
         (
             "- deduplicate",

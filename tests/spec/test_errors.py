@@ -292,6 +292,20 @@ CASES = {
     "checkpoints_that_are_none": edited(("checkpoints: [2]", "checkpoints: [0, 9, x, true]")),
     "a_table_of_checkpoints_that_are_none": BASIC
     + "tables:\n  steps: {rows: [sft, rl, step], columns: [accuracy], where: {rl: acc, step: [2, 3]}}\n",
+    "made_data_that_would_fail_when_run": edited(
+        (
+            "data:\n",
+            "policies: {p: {hub: a/model}}\n"
+            "judges: {j: {judge: clean_question, engine: openai, model: m, url: http://h/v1}}\n"
+            "data:\n"
+            "  roundless: {rejection: {problems: short, policy: p, max_new_tokens: 8, rounds: []}}\n"
+            "  rounds: {rejection: {problems: short, policy: p, max_new_tokens: 8, rounds: [1, 4]}}\n"
+            "  both: {rejection: {problems: short, policy: p, max_new_tokens: 8, rounds: [2], match_budget_of: rounds}}\n"
+            "  judged: {source: {synthetic: chains, rows: 4}, filters: [{judged: {by: j, keep: [claen]}}]}\n"
+            "  counted: {source: {synthetic: chains, rows: 4}, filters: [{max_tokens: {tokens: 5, tokenizer: a b}},"
+            " {max_tokens: {tokens: 5, tokenizer: a/b, policy: p}}]}\n",
+        ),
+    ),
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
