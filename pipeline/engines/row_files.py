@@ -2,8 +2,8 @@
 
 Guarantees: memory of one batch (a JSON list is held whole: it is one value); a field that a batch lacks and an
 earlier one had is null; whole numbers too long for a machine are text; NaN, which pandas writes for a missing value,
-is null, and so is {} in a field that holds nothing else. Refuses with file and line: bad JSON, a line that is no object, an empty file, a suffix that says nothing;
-with row and field: one that is kept and is of several kinds.
+is null, and so is {} in a field that holds nothing else. Refuses with file and line: bad JSON, a line that is no
+object, an empty file, a suffix that says nothing; with row and field: one that is kept and is of several kinds.
 """
 
 from __future__ import annotations

@@ -59,13 +59,14 @@ class Runs:
 
     def overlaps(self, text: str) -> bool:
         """Whether a text shares a run with any problem."""
-        return self.has(words_of(text))
+        return self.shared(words_of(text)) is not None
 
-    def has(self, words: list[str]) -> bool:
-        """Whether words share a run with any problem."""
-        if " ".join(words) in self.whole:
-            return bool(words)
-        return any(run in known for length, known in self.by_length.items() for run in _runs(words, length))
+    def shared(self, words: list[str]) -> str | None:
+        """What words share with a problem: a run of n, or the whole of a shorter one."""
+        for length, known in sorted(self.by_length.items(), reverse=True):
+            if any(run in known for run in _runs(words, length)):
+                return f"shares {length} words with" if length == self.n else "holds a whole problem of"
+        return "is a problem of" if words and " ".join(words) in self.whole else None
 
 
 class Screen:
@@ -79,12 +80,13 @@ class Screen:
         self.beginnings = {" ".join(run.split(" ", self.shortest)[: self.shortest]) for run in known}
 
     def find(self, text: str) -> str | None:
-        """The first benchmark that shares a run with the text."""
+        """What a text shares with which benchmark; the first that shares a run with it."""
         words = words_of(text)
         is_clear = self.beginnings.isdisjoint(_runs(words, self.shortest))
         if is_clear and (len(words) >= self.shortest or " ".join(words) not in self.whole):
             return None
-        return next((name for name, runs in self.benchmarks.items() if runs.has(words)), None)
+        shared = ((runs.shared(words), name) for name, runs in self.benchmarks.items())
+        return next((f"{what} {name}" for what, name in shared if what is not None), None)
 
 
 def words_of(text: str) -> list[str]:
@@ -114,8 +116,7 @@ def make_judge(params: Params, against: Iterable[Path]) -> Callable[[pl.DataFram
 
     def reasons(batch: pl.DataFrame) -> list[str | None]:
         texts = zip(*(batch[column].to_list() for column in params.columns), strict=True)
-        found = [next(filter(None, (screen.find(text) for text in row if text)), None) for row in texts]
-        return [None if name is None else f"shares {params.n} words with {name}" for name in found]
+        return [next(filter(None, (screen.find(text) for text in row if text)), None) for row in texts]
 
     return reasons
 

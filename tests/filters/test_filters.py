@@ -139,6 +139,19 @@ def test_short_benchmark_problems_count_whole():
     assert not runs.overlaps("") and not runs.overlaps("!?")
 
 
+def test_what_is_shared_with_a_short_problem_is_said_as_it_is(run_filters, save_rows):
+    short, tiny = "one two three four five six seven eight nine", "What is 2 + 2?"
+    against = (save_rows([short, tiny]),)
+    rows, facts = run_filters(
+        [f"Say {short}.", "what is 2+2", "other"], {"decontaminate": ["aime24"]}, against=against
+    )
+    assert rows["id"].to_list() == ["r2"]
+    assert facts["filters"][0]["dropped"] == {
+        "holds a whole problem of rows-0": 1,
+        "is a problem of rows-0": 1,
+    }
+
+
 def test_decontaminate_without_benchmarks_is_refused(run_filters):
     with pytest.raises(InputError, match=r"the sets to check against \(aime24\) were not given"):
         run_filters(["p"], {"decontaminate": ["aime24"]})
