@@ -17,7 +17,7 @@ supported by its selection alone. Refused: to decide by draws none of which diff
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,7 @@ def simulate(sides: Sequence[Side], *evaluations: Evaluate, reflect: bool = Fals
     notes: list[str] = []
     aligned = align_panels(sides)
     sizes = 0
-    for block in aligned.values():
+    for block in aligned:
         if block.is_sample:
             sizes += block.n_informative
             noise += _draw_problems(block, sides, rng, notes)
@@ -161,7 +161,7 @@ def _replicate_groups(sides: Sequence[Side]) -> list[list[int]]:
 def _draw_replicates(
     group: Sequence[int],
     sides: Sequence[Side],
-    aligned: Mapping[str, Block],
+    aligned: Sequence[Block],
     rng: np.random.Generator,
 ) -> Array:
     """Noise of the replicates that some sides share; t with R − 1 degrees of freedom.
@@ -172,7 +172,7 @@ def _draw_replicates(
     replicates = len(sides[group[0]].replicates)
     means = np.zeros((len(group), replicates))
     explained = 0.0
-    for block in aligned.values():
+    for block in aligned:
         for place, i in enumerate(group):
             if i in block.by_side:
                 values = block.by_side[i] / len(sides[i].panels)

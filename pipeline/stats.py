@@ -6,8 +6,8 @@ replicate where both sides have the same replicates (Miller 2024, arXiv:2411.006
 paired and clustered evaluations; Searle, Casella & McCulloch 1992, Variance Components, chapter 4, for the
 mean squares of the crossed model; Satterthwaite 1946, Biometrics Bulletin 2:110, for the degrees of freedom).
 
-Guaranteed: several measures are averaged with equal weight (macro mean), their problems independent, their
-replicates shared. A variance component estimated below zero counts as zero (that of four or more replicates).
+Guaranteed: several measures are averaged with equal weight (macro mean), their problems independent (but for
+measures of the same problems, which are paired), their replicates shared. A variance component estimated below zero counts as zero (that of four or more replicates).
 With one replicate only problems vary; the caller says what that leaves out (`report.verdicts.describe_scope`).
 With two or three, the replicates keep their own t quantile (`intervals`): Satterthwaite's would be too small.
 Refused (EmptySideError): a side without any value, a measure whose two sides have no problem in common.
@@ -94,8 +94,8 @@ def estimate_linear(terms: Terms) -> Estimate:
     value = 0.0
     scale = max(abs(weight) / len(side.panels) for weight, side in terms)
     bounded = all(side.bounded for _, side in terms)
-    least = (NEGLIGIBLE * max(find_magnitude(block) for block in blocks.values())) ** 2
-    for block in blocks.values():
+    least = (NEGLIGIBLE * max(find_magnitude(block) for block in blocks)) ** 2
+    for block in blocks:
         per_problem = sum(values.mean(axis=0) for values in block.by_side.values())
         value += float(per_problem.mean())
         if block.is_sample:
@@ -105,14 +105,14 @@ def estimate_linear(terms: Terms) -> Estimate:
     for sides in _paired_sides(terms):
         summed = [
             sum(block.by_side[i] for i in sides if i in block.by_side)
-            for block in blocks.values()
+            for block in blocks
             if any(i in block.by_side for i in sides)
         ]
         between, errors = _replicate_terms(summed, least)
         if between is not None:
             (few if between.df <= MOST_FEW_DF else trained).append(between)
             trained += errors
-    sizes = [block.n_informative for block in blocks.values() if block.is_sample]
+    sizes = [block.n_informative for block in blocks if block.is_sample]
     is_share = len(terms) == 1 and terms[0][0] == 1.0 and bounded and bool(sizes)
     share_n = None
     if is_share:
@@ -139,7 +139,7 @@ def _paired_sides(terms: Terms) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class Block:
-    """One measure: side index → values[replicate, problem] on the problems that all sides with it have.
+    """Some problems: side index → values[replicate, problem] on those that all sides with them have.
 
     `n_informative` of them carry a value on the side that has the fewest.
     """
@@ -154,13 +154,13 @@ def find_magnitude(block: Block) -> float:
     return max(float(np.abs(values).max()) for values in block.by_side.values())
 
 
-def align_panels(sides: Sequence[Side]) -> dict[str, Block]:
-    """Every measure of some sides, paired by problem."""
+def align_panels(sides: Sequence[Side]) -> list[Block]:
+    """The measures of some sides, paired by problem; measures of the same problems (under two prompts) are one block."""
     found: dict[str, dict[int, Panel]] = {}
     for i, side in enumerate(sides):
         for panel in side.panels:
             found.setdefault(panel.measure, {})[i] = panel
-    aligned = {}
+    aligned: dict[tuple[str, ...], Block] = {}
     for measure, panels in found.items():
         first, *others = panels.values()
         if all(panel.problems == first.problems for panel in others):
@@ -171,22 +171,31 @@ def align_panels(sides: Sequence[Side]) -> dict[str, Block]:
             raise EmptySideError(
                 f"no problem of {measure} has a value on both sides", "Compare cells measured alike."
             )
-        aligned[measure] = Block(
+        block = Block(
             {i: _pick(panel, common) for i, panel in panels.items()},
             all(panel.is_sample for panel in panels.values()),
             min((len(common), *(p.n_informative for p in panels.values() if p.n_informative is not None))),
         )
-    return aligned
+        same = tuple(common)
+        aligned[same] = _add_blocks(aligned[same], block) if same in aligned else block
+    return list(aligned.values())
 
 
-def _weighted_blocks(terms: Terms) -> dict[str, Block]:
-    """Per measure every side's weighted values; their sum over sides and measures is the estimate."""
+def _add_blocks(one: Block, other: Block) -> Block:
+    """Two measures of the same problems as one: their difficulty is common to both."""
+    by_side = dict(one.by_side)
+    for i, values in other.by_side.items():
+        by_side[i] = by_side[i] + values if i in by_side else values
+    return Block(by_side, one.is_sample and other.is_sample, min(one.n_informative, other.n_informative))
+
+
+def _weighted_blocks(terms: Terms) -> list[Block]:
+    """Per block every side's weighted values; their sum over sides and blocks is the estimate."""
 
     def weigh(block: Block) -> dict[int, Array]:
         return {i: terms[i][0] / len(terms[i][1].panels) * values for i, values in block.by_side.items()}
 
-    aligned = align_panels([side for _, side in terms])
-    return {measure: replace(block, by_side=weigh(block)) for measure, block in aligned.items()}
+    return [replace(block, by_side=weigh(block)) for block in align_panels([side for _, side in terms])]
 
 
 def _pick(panel: Panel, problems: list[str]) -> Array:

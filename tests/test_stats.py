@@ -274,3 +274,24 @@ def test_three_trainings_do_not_decide_more_null_contrasts_than_promised():
         )
         wrong += not covers_zero(estimate_contrast(side(left, bounded=True), side(right, bounded=True)))
     assert wrong / trials <= 0.06
+
+
+def two_prompts(rng, problems=40) -> tuple[Panel, Panel]:
+    """The same problems under two prompts: what is hard under one is hard under the other."""
+    names = tuple(f"p{i}" for i in range(problems))
+    difficulty = rng.normal(0, 0.4, (1, problems))
+    return tuple(Panel(m, names, difficulty + rng.normal(0, 0.1, difficulty.shape)) for m in ("a", "b"))
+
+
+def test_the_mean_over_two_prompts_of_the_same_problems_covers_at_its_level():
+    rng = np.random.default_rng(16)
+    trials, hits = 600, 0
+    for _ in range(trials):
+        estimate = estimate_mean(Side(two_prompts(rng), (0,)))
+        hits += covers_zero(estimate) and estimate.n_problems == 40
+    assert 0.93 <= hits / trials <= 0.98
+
+
+def test_two_prompts_are_compared_problem_by_problem():
+    a, b = (Side((panel,), (0,)) for panel in two_prompts(np.random.default_rng(17)))
+    assert estimate_contrast(a, b).variance < (estimate_mean(a).variance + estimate_mean(b).variance) / 5

@@ -84,7 +84,9 @@ def make_fact_side(fact: Fact, store: Store) -> Side:
     """A share of rows (or of problems) from a record's facts, as ones and zeros."""
     count, total = read_count(fact, store)
     values = np.concatenate([np.ones(count), np.zeros(total - count)])[None]
-    rows = tuple(f"{i:09}" for i in range(total))
+    rows = tuple(
+        f"{fact.key} {fact.fact} {i:09}" for i in range(total)
+    )  # which of them is not known: paired with none
     panel = Panel(f"data {fact.key} {fact.fact}", rows, values)
     what = "problems" if fact.fact.startswith(PROBLEMS) else "rows"
     return Side((panel,), (0,), trained=False, bounded=True, scope=f"{what} like those of {fact.name}")
