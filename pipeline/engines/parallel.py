@@ -10,7 +10,10 @@ ZeRO: Rajbhandari et al., arXiv:1910.02054.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
@@ -69,6 +72,31 @@ def deepspeed_options(config: TrainingConfig, *, micro_batch: int, accumulation:
         "train_micro_batch_size_per_gpu": micro_batch,
         "gradient_accumulation_steps": accumulation,
     }
+
+
+def prepare_compiler() -> None:
+    """Give DeepSpeed's compilations a folder of this machine, without the locks of those that were killed.
+
+    torch marks a running compilation by a file and waits for it to go, without an end and without a word, where the
+    process that made it was killed. A living one keeps the file open. One folder for each machine, because the code
+    is made for its processor and only its processes can be asked.
+    """
+    if "TORCH_EXTENSIONS_DIR" in os.environ:
+        return
+    from torch.utils.cpp_extension import get_default_build_root
+
+    root = Path(get_default_build_root()) / socket.gethostname()
+    os.environ["TORCH_EXTENSIONS_DIR"] = str(root)
+    locks = list(
+        root.glob("*/lock")
+    )  # before the look at what is open: a lock that comes later is nobody's rest
+    held = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*") if locks else ():
+        with contextlib.suppress(OSError):
+            held.add(link.readlink())
+    for lock in locks:
+        if lock not in held:
+            lock.unlink(missing_ok=True)
 
 
 def open_cpu_group(config: TrainingConfig) -> None:

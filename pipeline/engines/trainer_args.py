@@ -9,7 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.parallel import check_devices, count_processes, deepspeed_options, open_cpu_group
+from pipeline.engines.parallel import (
+    check_devices,
+    count_processes,
+    deepspeed_options,
+    open_cpu_group,
+    prepare_compiler,
+)
 from pipeline.errors import InputError
 from pipeline.stages.training import TrainingConfig
 
@@ -78,6 +84,7 @@ def build_arguments(
         "push_to_hub": False,
     }
     if config.deepspeed != "none":
+        prepare_compiler()
         options = deepspeed_options(config, micro_batch=micro_batch, accumulation=accumulation)
         arguments["deepspeed"] = options
     if config.gpus == 0 and (config.processes > 1 or config.deepspeed != "none"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from trl import GRPOConfig, RLOOConfig
 from trl import SFTConfig as SftArguments
 
 from pipeline.engines import rl, rl_trainer, sft, trainer_args
-from pipeline.engines.parallel import check_devices, deepspeed_options
+from pipeline.engines.parallel import check_devices, deepspeed_options, prepare_compiler
 from pipeline.errors import InputError
 from pipeline.plan.compiled import compile_plan
 from pipeline.stages.base import Phase
@@ -149,6 +151,22 @@ def test_vllm_draws_rollouts_on_gpus_only():
 def test_who_draws_the_rollouts_is_content():
     one, other = RlConfig(**RL), RlConfig(**RL, rollout_engine="vllm")
     assert one.identity() != other.identity()
+
+
+def test_only_the_lock_of_a_compilation_that_was_killed_is_removed(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", "")
+    monkeypatch.delenv("TORCH_EXTENSIONS_DIR")
+    killed, running = (
+        tmp_path / "torch_extensions" / socket.gethostname() / name / "lock" for name in ("utils", "shm")
+    )
+    for lock in (killed, running):
+        lock.parent.mkdir(parents=True)
+        lock.touch()
+    with running.open():
+        prepare_compiler()
+        assert running.exists() and not killed.exists()
+    assert os.environ["TORCH_EXTENSIONS_DIR"] == str(killed.parents[1])
 
 
 def test_too_few_gpus_and_too_few_processes_are_refused(monkeypatch):
