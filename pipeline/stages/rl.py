@@ -103,6 +103,12 @@ class RlConfig(TrainingConfig):
         return self
 
     @model_validator(mode="after")
+    def _is_even(self) -> RlConfig:
+        rollouts = self.prompts_per_step * self.rollouts
+        self.refuse_uneven("prompts_per_step × rollouts =", rollouts, self.loss_batch or self.micro_batch)
+        return self
+
+    @model_validator(mode="after")
     def _vllm_fits(self) -> RlConfig:
         if self.gpus % self.vllm_tensor_parallel:
             raise ValueError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import model_validator
+
 from pipeline.fingerprint import content, placement
 from pipeline.job import Job
 from pipeline.prompt import Prompt
@@ -32,6 +34,11 @@ class SftConfig(TrainingConfig):
     micro_batch: int | None = placement(
         None, describe="Sequences per device and pass; the whole batch when absent.", ge=1
     )
+
+    @model_validator(mode="after")
+    def _is_even(self) -> SftConfig:
+        self.refuse_uneven("batch_size", self.batch_size, self.micro_batch)
+        return self
 
 
 Config = SftConfig

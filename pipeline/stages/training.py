@@ -67,6 +67,20 @@ class TrainingConfig(Config):
         """Processes that one run is spread over."""
         return self.gpus or self.cpu_processes
 
+    def refuse_uneven(self, name: str, batch: int, micro_batch: int | None) -> None:
+        """Refuse an update that processes and passes cannot share evenly, before any GPU waits for it."""
+        per_process, rest = divmod(batch, self.processes)
+        if rest:
+            raise ValueError(
+                f"{name} {batch} cannot be spread evenly over {self.processes} processes\n"
+                f"Choose gpus that divide {batch}."
+            )
+        if per_process % min(micro_batch or per_process, per_process):
+            raise ValueError(
+                f"micro_batch {micro_batch} does not divide the {per_process} sequences that each process takes per "
+                f"update\nChoose a divisor of {per_process}, or leave micro_batch out."
+            )
+
     @model_validator(mode="after")
     def _fits_together(self) -> TrainingConfig:
         if self.gpus and self.cpu_processes > 1:

@@ -117,7 +117,7 @@ def test_a_round_is_split_so_that_every_update_takes_its_prompts(monkeypatch, ch
     ("changes", "processes", "message"),
     [
         ({}, 3, "cannot be spread evenly over 3 processes"),
-        ({"micro_batch": 3}, 1, "micro_batch 3 does not divide"),
+        ({"prompts_per_step": 3, "rollouts": 8, "micro_batch": 6}, 3, "micro_batch 6 does not divide"),
         ({"loss": "bnpo", "loss_batch": 4}, 4, "loss_batch 4 is more than the 2 rollouts that each of 4"),
     ],
 )

@@ -306,6 +306,10 @@ CASES = {
             " {max_tokens: {tokens: 5, tokenizer: a/b, policy: p}}]}\n",
         ),
     ),
+    "batches_that_no_processes_share": edited(
+        ("batch_size: 8, learning_rate", "batch_size: 8, micro_batch: 3, learning_rate"),
+        ("    rollouts: 4\n", "    rollouts: 4\n    gpus: 3\n"),
+    ),
     "no_mapping": "just text\n",
     "empty_sections": "study: x\nfactors: {}\nmeasure: {}\n",
 }
