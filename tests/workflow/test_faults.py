@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
-from pipeline.errors import InputError, RefusedError, StageError, StudyError
+from pipeline.errors import InputError, RefusedError, SpecErrors, StageError, StudyError
 from pipeline.execute import execute
 from pipeline.plan.compiled import compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
@@ -126,7 +126,6 @@ def with_model(model: Path) -> str:
         ),
         (lambda m: (m / "model.safetensors").rename(m / "pytorch_model.bin"), "safetensors"),
         (lambda m: _edit_json(m / "config.json", "vocab_size", 20), "vocab|token|embedding|size|weights"),
-        (lambda m: (m / "config.json").unlink(), "config.json"),
     ],
 )
 def test_a_model_folder_that_cannot_be_trained_is_refused(spoil, what: str, tmp_path: Path) -> None:
@@ -140,6 +139,12 @@ def test_a_model_folder_that_cannot_be_trained_is_refused(spoil, what: str, tmp_
     message, folder = failure(with_model(copy), tmp_path / "second", "base")
     assert re.search(what, message), message
     assert not is_done(folder)
+
+
+def test_a_folder_that_is_no_model_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    with pytest.raises(SpecErrors, match=r"is no model folder: it has no config\.json"):
+        frozen(with_model(tmp_path / "copy"), tmp_path)
 
 
 def _edit_json(path: Path, key: str, value) -> None:
