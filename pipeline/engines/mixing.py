@@ -108,9 +108,7 @@ def _make_unique(ids: pl.Series, parts: pl.Series) -> pl.Series:
 def _rank(names: pl.DataFrame, config: MixConfig) -> pl.Series:
     """The place of every row in the mixture (null: not chosen)."""
     chosen = names.select("id").drop_nulls()
-    if (
-        config.shuffle
-    ):  # in another order than that of the choice, or the parts with small shares would come first
+    if config.shuffle:  # an order of its own: in that of the choice, parts with small shares would come first
         keys = seeded_keys("shuffle:" + chosen["id"], config.seed)
         chosen = chosen.with_columns(keys).sort("key", "id").select("id")
     return names.join(chosen.with_row_index("rank"), on="id", how="left", maintain_order="left")["rank"]
