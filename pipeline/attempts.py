@@ -103,8 +103,12 @@ def explain_exit(code: int, log: Path) -> StageError:
             return StageError("killed by SIGKILL (often the kernel's answer to too little memory)",
                               f"{RESUMES} If memory was short, give it more: fewer jobs at once, `mem_mb` of the stage in the site file, or a smaller micro-batch.")  # fmt: skip
         return StageError(f"crashed with {number.name}", RESUMES)
-    what = ": ".join([f"its process ended with exit code {code}", *last_words(log, lines=1)])
-    return StageError(what, "The log has the rest.")
+    words = last_words(log, lines=1)
+    if words == ("KeyboardInterrupt",):  # while Python itself was starting
+        return explain_exit(-signal.SIGINT, log)
+    return StageError(
+        ": ".join([f"its process ended with exit code {code}", *words]), "The log has the rest."
+    )
 
 
 def last_words(log: Path | None, lines: int = 5) -> tuple[str, ...]:

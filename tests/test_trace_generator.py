@@ -95,7 +95,8 @@ def test_one_correct_trace_finds_a_right_one_in_every_problem_that_has_one(flag)
     params = filters.validate("one_correct_trace", {"verified_by": flag})
     verdicts = filters.get("one_correct_trace").judge(pl.LazyFrame(rows), params, FilterContext())
     column = "correctness_math_verify" if flag == "math_verify" else "correctness_llama"
-    for row, (_, reason, index) in zip(rows, verdicts.iter_rows(), strict=True):
+    chosen = verdicts.select("reason", "trace_index")
+    for row, (reason, index) in zip(rows, chosen.iter_rows(), strict=True):
         assert (reason is None) == any(row[column])
         assert index is None or row["generations"][index].endswith(f"\\boxed{{{row['answer']}}}")
 

@@ -51,6 +51,7 @@ ENDS = {
     "exit 137": "killed by SIGKILL .*memory.*\nRun again: it resumes",
     "kill -TERM $$": "stopped by SIGTERM\nRun again: it resumes",
     "exit 130": "stopped by SIGINT\nRun again: it resumes",
+    "echo KeyboardInterrupt; exit 1": "stopped by SIGINT\nRun again: it resumes",
     "kill -SEGV $$": "crashed with SIGSEGV\nRun again: it resumes",
     "echo libfoo.so is missing; exit 3": "exit code 3: libfoo.so is missing\n.*\nlog: .*001.log",
     "exit 0": "exit code 0\n",
