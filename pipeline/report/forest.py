@@ -135,6 +135,8 @@ def _span(scales: Sequence[_Scale], metric: Metric) -> tuple[float, float]:
     margin = 0.06 * (high - low) or 0.5
     if metric.unit == "share" and all(s.kind == "level" for s in scales):
         return max(low - margin, 0.0), min(high + margin, 1.0)
+    if low >= 0 and all(s.kind == "ratio" for s in scales):
+        return max(low - margin, 0.0), high + margin
     return low - margin, high + margin
 
 

@@ -70,7 +70,7 @@ class PanelFrame:
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     """Round numbers that span [low, high] in about `count` steps of 1, 2, 2.5 or 5 times a power of ten."""
     if not high > low:
-        low, high = low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5)
+        low, high = (low - abs(low) * 0.1, high + abs(high) * 0.1) if low else (0.0, 1.0)
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)

@@ -23,6 +23,10 @@ def test_ticks_are_round_and_span_the_values(low, high):
     assert ticks[0] <= low and ticks[-1] >= high and 2 <= len(ticks) <= 8
 
 
+def test_nothing_but_zeros_stand_on_an_axis_from_zero():
+    assert nice_ticks(0, 0)[0] == 0
+
+
 def test_labels_in_a_figure_are_escaped_and_shortened():
     line = Line("<b>bold</b> and far too long to stand", "s0", (Point(0, 1.0), Point(1, 2.0)))
     text = draw_panel(PanelFrame("<t>", "y", str, ("<x>", "y")), [line])
