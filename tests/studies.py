@@ -50,6 +50,15 @@ claims:
 """
 
 
+def edited(*edits: tuple[str, str]) -> str:
+    """BASIC with the first place of each old text replaced."""
+    text = BASIC
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
 def compile_text(text: str, folder: Path, name: str = "study.yaml", results: Path | None = None) -> Plan:
     """Write a study into a folder and compile it; errors show the file's name only."""
     path = folder / name

@@ -121,7 +121,7 @@ def _batches(rows: Any, keep: KeepColumns, path: str, source: HubSource) -> Iter
             yield to_frame(table.select(columns))
     except StudyError:
         raise
-    except Exception as error:
+    except Exception as error:  # as above
         raise _unreadable(path, source, error) from error
 
 

@@ -33,6 +33,7 @@ from pipeline.prompt import Prompt
 from pipeline.stages.base import TinyModel
 from pipeline.stages.sft import SftConfig
 from pipeline.stages.training import Lora
+from tests.disks import mounted
 
 ROOT = Path(__file__).parents[2]
 ROWS = 20
@@ -249,13 +250,8 @@ def test_a_half_written_checkpoint_is_passed_over(preempted, finished, policy, r
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
     """A file system with room for two and a half of the checkpoints."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root may mount a small file system")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "disk", "size=600k") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_named_and_the_run_resumes_from_the_last_whole_checkpoint(

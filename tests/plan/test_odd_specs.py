@@ -6,15 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies import BASIC, compile_text
-
-
-def edited(*edits: tuple[str, str]) -> str:
-    text = BASIC
-    for old, new in edits:
-        assert old in text, old
-        text = text.replace(old, new, 1)
-    return text
+from tests.studies import BASIC, compile_text, edited
 
 
 def test_levels_that_are_booleans_are_selected_as_they_are_written(tmp_path: Path) -> None:

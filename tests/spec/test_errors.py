@@ -9,21 +9,13 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.errors import SpecErrors
-from tests.studies import BASIC, compile_text
+from tests.studies import BASIC, compile_text, edited
 
 
 def errors_of(text: str, folder: Path) -> str:
     with pytest.raises(SpecErrors) as caught:
         compile_text(text, folder)
     return str(caught.value).replace(f"{folder}/", "")
-
-
-def edited(*edits: tuple[str, str]) -> str:
-    text = BASIC
-    for old, new in edits:
-        assert old in text, old
-        text = text.replace(old, new, 1)
-    return text
 
 
 CASES = {

@@ -20,6 +20,7 @@ from pipeline.plan.compiled import compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
 from pipeline.plan.status import failures, state_of
 from pipeline.site import Environment, Site
+from tests.disks import mounted
 from tests.studies import BASIC
 from tests.workflow.project import environment, make_project, snakemake, studyc
 
@@ -135,14 +136,8 @@ def test_an_artifact_that_was_finished_since_the_plan_looked_has_not_failed(tmp_
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MB, where we may mount one (as root, as in CI)."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True
-    ).returncode:
-        pytest.skip("needs the right to mount a small tmpfs (root)")
-    yield place
-    subprocess.run(["umount", "-l", place], check=False)
+    with mounted(tmp_path / "disk", "size=2m") as place:
+        yield place
 
 
 def test_a_failure_finds_its_place_on_a_full_disk(disk: Path) -> None:
@@ -168,11 +163,7 @@ def test_results_that_cannot_be_written_are_a_message(disk: Path, capsys) -> Non
 
 def test_no_command_shows_a_traceback_where_results_cannot_be_written(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", {"study.yaml": BASIC})
-    (project / "results").mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", project / "results"]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a tmpfs (root)")
-    try:
+    with mounted(project / "results", "ro"):
         for shown in (
             studyc(project, "run", "specs/study.yaml", check=False),
             studyc(project, "report", "specs/study.yaml", check=False),
@@ -180,8 +171,6 @@ def test_no_command_shows_a_traceback_where_results_cannot_be_written(tmp_path: 
         ):
             assert re.search(r"results/\w+: Read-only file system\n    Let this user write there", shown)
             assert "Traceback" not in shown
-    finally:
-        subprocess.run(["umount", "-l", project / "results"], check=False)
 
 
 def test_the_end_of_a_run_shows_the_remedy_of_what_failed(tmp_path: Path) -> None:
