@@ -4,7 +4,7 @@
 #   snakemake --config study=specs/demo.yaml                 run here (profiles/default is loaded by itself)
 #   snakemake --profile slurm --config study=specs/demo.yaml run on the cluster
 #
-# The plan is compiled once, by the first process; jobs execute the frozen plan (pipeline/workflow.py).
+# The plan is compiled once, by the first process; jobs execute the frozen plan (pipeline/backend/workflow.py).
 
 import os
 import sys
@@ -16,7 +16,7 @@ sys.path.insert(
     0, str(workflow.basedir) if workflow.is_main_process else os.environ["STUDYC_CODE"]
 )
 
-from pipeline.workflow import load
+from pipeline.backend.workflow import load
 
 STUDY = load(workflow, config)
 

@@ -1,6 +1,6 @@
 """The data path of "Through the Valley" (arXiv:2506.07712): OpenR1-Math-220k's rows to six nested subsets.
 
-Every stage runs as the product runs it on two cores: `python -m pipeline.stage_process JOB` with two threads, one
+Every stage runs as the product runs it on two cores: `python -m pipeline.backend.stage_process JOB` with two threads, one
 after the other, the six subsets two at a time with one thread each. Measured are wall and processor time, the memory
 of the largest process, and that of all processes together (sampled). The peer does the same steps with
 `datasets.map` and `filter` in two processes, on STUDYC_BENCH_PEER_ROWS rows (ours is run on the same rows for
@@ -184,7 +184,7 @@ def _run_stage(
     }  # fmt: skip
     (target / "job.json").write_text(json.dumps(job))
     given = [f"OMP_NUM_THREADS={threads}", f"POLARS_MAX_THREADS={threads}"]
-    words = [sys.executable, "-m", "pipeline.stage_process", str(target / "job.json")]
+    words = [sys.executable, "-m", "pipeline.backend.stage_process", str(target / "job.json")]
     return cost(["env", *given, *words], target)
 
 

@@ -20,10 +20,10 @@ os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELIS
 from bench import bare_trl
 from bench.bare_trl import Timing
 from bench.pairs import Row, show
-from pipeline.job import Job
 from pipeline.prompt import Prompt
 from pipeline.stages.rl import RewardTerm, RlConfig
 from pipeline.stages.sft import SftConfig
+from pipeline.store.job import Job
 
 NOTE = "one process, packages imported, A B B A; speeds are tokens a second inside trainer.train(), or per processor second of the whole call"
 PAIRS = {"sft": 12, "rl": 6}
@@ -58,7 +58,7 @@ def _make_inputs(folder: Path) -> tuple[Path, Path]:
     """A random tiny policy and 512 long chains."""
     import polars as pl
 
-    from pipeline.engines.policy import save_policy
+    from pipeline.engines.policy.folder import save_policy
     from pipeline.engines.tiny import build_model, build_tokenizer
     from pipeline.generators import chains
     from pipeline.stages.base import TinyModel

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline import analyses, benchmarks, datasets, filters, generators, judges, rewards, stages
-from pipeline.cli import EXIT_CODES, build_parser
+from pipeline.cli.main import EXIT_CODES, build_parser
 from pipeline.site import Site
 from pipeline.spec.models import Spec
 

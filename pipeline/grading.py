@@ -196,7 +196,7 @@ def _serve(
 
 
 class _Worker:
-    """One grading process (python -m pipeline.engines.verification), restarted after each death."""
+    """One grading process (python -m pipeline.engines.grading.worker), restarted after each death."""
 
     def __init__(self, timeout_seconds: float, rule: Rule) -> None:
         self._settings = json.dumps({"timeout_seconds": timeout_seconds, **asdict(rule)})
@@ -248,7 +248,7 @@ class _Worker:
         root = str(Path(__file__).resolve().parent.parent)
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.engines.verification", self._settings],
+            [sys.executable, "-m", "pipeline.engines.grading.worker", self._settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from pipeline import stages
 from pipeline.errors import Location, SpecErrors, suggest
-from pipeline.job import QUIET
 from pipeline.locate import read_yaml
 from pipeline.spec.problems import place_in, problems_of
+from pipeline.store.job import QUIET
 
 DEFAULT = Path("envs/site.yaml")
 

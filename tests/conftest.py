@@ -22,8 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """One warm server for all workflow runs of the session; its jobs are those of any `studyc run`."""
     named = {Path(word.split("::")[0]).name for word in config.args}
     if not hasattr(config, "workerinput") and named & {"tests", "workflow", "test_readme.py"}:
+        from pipeline.backend.warm.client import start_server
         from pipeline.site import Site
-        from pipeline.warm import start_server
 
         start_server(Site().stage_environment(ROOT))
 

@@ -12,8 +12,8 @@ from pipeline.analyses.operations import count_operations
 from pipeline.analyses.reflection_keywords import KEYWORDS
 from pipeline.errors import InputError, StudyError
 from pipeline.fingerprint import Config
-from pipeline.job import Job
 from pipeline.stages import analyse
+from pipeline.store.job import Job
 
 TEXTS = [
     "",

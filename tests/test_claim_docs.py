@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.errors import SpecErrors
-from pipeline.report.quantities import Curve, Extreme, Fact, First, Frontier, Ratio, leaves
+from pipeline.request.quantities import Curve, Extreme, Fact, First, Frontier, Ratio, leaves
 from tests.conftest import ROOT
 from tests.studies import compile_text
 

@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from pipeline.cli import EXAMPLES, build_parser, main
+from pipeline.cli.main import EXAMPLES, build_parser, main
 from tests.conftest import ROOT
 from tests.studies import BASIC
 

@@ -52,7 +52,7 @@ def test_a_spec_has_the_editor_header_and_fits_the_schema(path) -> None:
 
 
 def test_a_new_study_is_valid_as_it_stands(tmp_path, capsys) -> None:
-    from pipeline.cli import main
+    from pipeline.cli.main import main
 
     assert main(["new", "mine"]) == 0
     path = tmp_path / "mine.yaml"
@@ -62,7 +62,7 @@ def test_a_new_study_is_valid_as_it_stands(tmp_path, capsys) -> None:
 
 
 def test_a_new_study_with_an_unsafe_name_is_refused(capsys) -> None:
-    from pipeline.cli import main
+    from pipeline.cli.main import main
 
     assert main(["new", "a b"]) == 2
     assert "not safe" in capsys.readouterr().err

@@ -21,7 +21,7 @@ HEAVY = (
 
 _COMMAND = """\
 import json, sys
-from pipeline.cli import main
+from pipeline.cli.main import main
 code = main(sys.argv[1:])
 json.dump([code, sorted(sys.modules)], open("modules.json", "w"))
 """
@@ -29,7 +29,7 @@ json.dump([code, sorted(sys.modules)], open("modules.json", "w"))
 _SNAKEFILE = """\
 import json, sys, types
 sys.path.insert(0, {root!r})
-from pipeline.workflow import load
+from pipeline.backend.workflow import load
 from pipeline.plan.frozen import write_frozen
 snakemake = types.SimpleNamespace(is_main_process=True, executor_plugin=None, rerun_triggers=["mtime"])
 study = load(snakemake, {{"study": "study.yaml"}})

@@ -16,7 +16,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from pipeline.live import Live
+from pipeline.cli.progress import Live
 from tests.studies import BASIC
 from tests.workflow.project import environment, make_project
 

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.report.estimates import estimate_quantity
-from pipeline.report.quantities import Extreme, First, Frontier, Mean, Ratio, Sum, subtract
-from pipeline.report.request import Part
-from pipeline.report.verdicts import Evidence, decide
-from pipeline.simulation import interpolate_gap, simulate
-from pipeline.stats import Panel, Side, estimate_contrast
+from pipeline.request.quantities import Extreme, First, Frontier, Mean, Ratio, Sum, subtract
+from pipeline.request.request import Part
+from pipeline.verdicts.bootstrap import interpolate_gap, simulate
+from pipeline.verdicts.decide import Evidence, decide
+from pipeline.verdicts.estimates import estimate_quantity
+from pipeline.verdicts.paired import Panel, Side, estimate_contrast
 
 NAMES = tuple(f"p{i:04}" for i in range(2000))
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.intervals import wilson
-from pipeline.ratios import FiellerRatio, estimate_ratio
-from pipeline.report.metrics import linearise_ratio
-from pipeline.stats import (
+from pipeline.report.evidence.metrics import linearise_ratio
+from pipeline.verdicts.fieller import FiellerRatio, estimate_ratio
+from pipeline.verdicts.intervals import wilson
+from pipeline.verdicts.paired import (
     EmptySideError,
     Panel,
     Side,

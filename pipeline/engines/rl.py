@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.policy import (
+from pipeline.engines.policy.folder import (
     apply_template,
     asks_for_today,
     check_policy_folder,
@@ -25,19 +25,19 @@ from pipeline.engines.policy import (
     render_prompt,
 )
 from pipeline.errors import InputError
-from pipeline.job import Job
 from pipeline.stages.rl import RlConfig
+from pipeline.store.job import Job
 
 quiet_libraries()
 
 from datasets import Dataset  # noqa: E402
 
-from pipeline.engines.parallel import count_processes  # noqa: E402
-from pipeline.engines.rl_trainer import Publisher, build_trainer  # noqa: E402
-from pipeline.engines.rollouts import Rollouts  # noqa: E402
-from pipeline.engines.sampling import read_context, read_eos_token_ids  # noqa: E402
-from pipeline.engines.trainer_args import check_attention, split_batch  # noqa: E402
-from pipeline.engines.trainer_log import TrainingLog, find_checkpoint, write_log  # noqa: E402
+from pipeline.engines.sampling.protocol import read_context, read_eos_token_ids  # noqa: E402
+from pipeline.engines.training.arguments import check_attention, split_batch  # noqa: E402
+from pipeline.engines.training.log import TrainingLog, find_checkpoint, write_log  # noqa: E402
+from pipeline.engines.training.parallel import count_processes  # noqa: E402
+from pipeline.engines.training.rl_trainer import Publisher, build_trainer  # noqa: E402
+from pipeline.engines.training.rollouts import Rollouts  # noqa: E402
 
 KEPT_ROUNDS = 3
 """Generation rounds at the end of a run whose rollouts are kept for a person to read."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.policy import (
+from pipeline.engines.policy.folder import (
     apply_template,
     check_policy_folder,
     load_policy,
@@ -23,9 +23,9 @@ from pipeline.engines.policy import (
     quiet_libraries,
 )
 from pipeline.errors import InputError
-from pipeline.job import Job
 from pipeline.prompt import Prompt
 from pipeline.stages.sft import SftConfig
+from pipeline.store.job import Job
 
 quiet_libraries()
 
@@ -33,18 +33,18 @@ from datasets import Dataset, Features, List, Value  # noqa: E402
 from transformers import PrinterCallback  # noqa: E402
 from trl import SFTConfig as SftArguments  # noqa: E402
 
-from pipeline.engines.parallel import EngineCheck, EpochOrder, check_trainer, count_processes  # noqa: E402
-from pipeline.engines.publishing import save_trained  # noqa: E402
-from pipeline.engines.row_order import OrderedTrainer  # noqa: E402
-from pipeline.engines.sampling import read_context  # noqa: E402
-from pipeline.engines.trainer_args import (  # noqa: E402
+from pipeline.engines.policy.publish import save_trained  # noqa: E402
+from pipeline.engines.sampling.protocol import read_context  # noqa: E402
+from pipeline.engines.training.arguments import (  # noqa: E402
     build_arguments,
     build_lora,
     check_attention,
     settle_devices,
     split_batch,
 )
-from pipeline.engines.trainer_log import TrainingLog, find_checkpoint, write_log  # noqa: E402
+from pipeline.engines.training.log import TrainingLog, find_checkpoint, write_log  # noqa: E402
+from pipeline.engines.training.order import OrderedTrainer  # noqa: E402
+from pipeline.engines.training.parallel import EngineCheck, EpochOrder, check_trainer, count_processes  # noqa: E402
 
 _FEATURES = Features({"input_ids": List(Value("int32")), "labels": List(Value("int32"))})
 _CHUNK = 1_000

@@ -13,11 +13,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.policy import quiet_libraries, save_policy
+from pipeline.engines.policy.folder import quiet_libraries, save_policy
 from pipeline.errors import InputError
-from pipeline.job import Job
 from pipeline.stages.base import Phase, TinyModel
 from pipeline.stages.sft import SftConfig
+from pipeline.store.job import Job
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 
@@ -112,7 +112,7 @@ def _pretrain(
     job: Job, config: TinyModel, model: Any, tokenizer: Any, data: tuple[Path, ...]
 ) -> dict[str, Any]:
     """Train phase by phase in place; leaves one log.parquet whose steps count through all phases."""
-    from pipeline.engines.trainer_log import read_log, store_log
+    from pipeline.engines.training.log import read_log, store_log
 
     facts: dict[str, Any] = {"pretraining_tokens": 0, "pretraining_seconds": 0.0}
     log: dict[int, dict[str, float]] = {}

@@ -19,8 +19,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Self
 
+from pipeline.end_with_parent import end_with_parent
 from pipeline.errors import StageError
-from pipeline.parents import end_with_parent
 
 WAITING_PER_PROCESS = 2
 """Batches that wait for a process, so that none is idle."""

@@ -16,18 +16,18 @@ from pipeline import stages
 from pipeline.errors import Problem, SpecErrors
 from pipeline.fingerprint import canonical_json, digest
 from pipeline.plan.artifact import Artifact, Settled, settle
-from pipeline.plan.claims import compile_claims
 from pipeline.plan.graph import Graph
-from pipeline.plan.lower import Lowered, lower_study
-from pipeline.plan.metrics import Metrics
-from pipeline.plan.showing import Shown, compile_shown
-from pipeline.plan.sources import unpinned_names
-from pipeline.record import NAME as RECORD
-from pipeline.report.quantities import Fact, leaves
-from pipeline.report.request import CompiledClaim, GivenMetric, Part, Request
+from pipeline.plan.lower.cells import Lowered, lower_study
+from pipeline.plan.lower.sources import unpinned_names
+from pipeline.plan.request.claims import compile_claims
+from pipeline.plan.request.figures import Shown, compile_shown
+from pipeline.plan.request.metrics import Metrics
+from pipeline.request.quantities import Fact, leaves
+from pipeline.request.request import CompiledClaim, GivenMetric, Part, Request
 from pipeline.spec import read_study
 from pipeline.spec.lock import FILE_NAME
 from pipeline.spec.study import Study
+from pipeline.store.record import NAME as RECORD
 
 
 @dataclass(frozen=True)

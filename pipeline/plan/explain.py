@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.attempts import last_words, newest_log
 from pipeline.errors import InputError
 from pipeline.plan.artifact import Artifact, fingerprint_payload
 from pipeline.plan.compiled import Plan
 from pipeline.plan.status import command_alone
+from pipeline.store.attempts import last_words, newest_log
 
 MAX_COMPARED = 2_000
 """Finished artifacts of the stage that are looked at for the nearest one."""

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError, RefusedError
 from pipeline.fingerprint import SCHEME
 from pipeline.plan.artifact import Artifact
-from pipeline.record import write_atomically
 from pipeline.site import Site
+from pipeline.store.record import write_atomically
 
 if TYPE_CHECKING:  # every job reads a frozen plan: none should wait for the planner's modules
     from pipeline.plan.compiled import Plan

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.attempts import read_ending
 from pipeline.plan.compiled import Plan, StudyPlan
-from pipeline.record import NAME as RECORD
-from pipeline.record import is_done
+from pipeline.store.attempts import read_ending
+from pipeline.store.record import NAME as RECORD
+from pipeline.store.record import is_done
 
 STATES = ("done", "running", "failed", "waiting")
 COLUMNS = ("base", "sft", "rl", "sample", "score")

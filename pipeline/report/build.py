@@ -14,27 +14,27 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.report import account
-from pipeline.report.artifacts import Store
-from pipeline.report.declared import draw_declared
-from pipeline.report.declared_tables import tabulate_declared
-from pipeline.report.evidence import gather_claim
-from pipeline.report.figures import draw_checkpoint_figure, draw_level_figures
-from pipeline.report.forest import view_claim
-from pipeline.report.lines import Figure
-from pipeline.report.metrics import format_value, parse_metric
-from pipeline.report.request import Request
-from pipeline.report.responses import pick_responses
-from pipeline.report.summaries import Summaries, list_metrics, number_units
-from pipeline.report.tables import (
+from pipeline.report.drawing.declared_figures import draw_declared
+from pipeline.report.drawing.declared_tables import tabulate_declared
+from pipeline.report.drawing.figures import draw_checkpoint_figure, draw_level_figures
+from pipeline.report.drawing.forest import view_claim
+from pipeline.report.drawing.lines import Figure
+from pipeline.report.drawing.tables import (
     compare_published,
     tabulate_cells,
     tabulate_final_cells,
     write_claims,
     write_numbers,
 )
-from pipeline.report.training import draw_training_figures
-from pipeline.report.verdicts import ClaimVerdict, decide_claim
+from pipeline.report.drawing.training import draw_training_figures
+from pipeline.report.evidence import account
+from pipeline.report.evidence.metrics import format_value, parse_metric
+from pipeline.report.evidence.responses import pick_responses
+from pipeline.report.evidence.results import Store
+from pipeline.report.evidence.sides import gather_claim
+from pipeline.report.evidence.summaries import Summaries, list_metrics, number_units
+from pipeline.request.request import Request
+from pipeline.verdicts.decide import ClaimVerdict, decide_claim
 
 
 @dataclass(frozen=True)

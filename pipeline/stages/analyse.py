@@ -9,7 +9,7 @@ from pydantic import model_validator
 from pipeline import analyses
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content
-from pipeline.job import Job
+from pipeline.store.job import Job
 
 NAME = "analyse"
 VERSION = 1
@@ -35,6 +35,6 @@ Config = AnalyseConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Measure input `completions`, with `verdicts` or `policy` where it needs them; leaves measures.parquet."""
-    from pipeline.engines.measuring import measure
+    from pipeline.engines.analyse import measure
 
     return measure(job)

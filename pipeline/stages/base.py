@@ -8,9 +8,9 @@ from pydantic import model_validator
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
 from pipeline.prompt import Prompt
 from pipeline.stages.training import Schedule, refuse_idle_warmup
+from pipeline.store.job import Job
 
 NAME = "base"
 VERSION = 1
@@ -127,7 +127,7 @@ def run(job: Job) -> dict[str, Any]:
         from pipeline.engines.tiny import make_policy
 
         return make_policy(job, config.tiny, data=job.inputs.get("data", ()))
-    from pipeline.engines.fetch import copy_policy, fetch_policy
+    from pipeline.engines.policy.fetch import copy_policy, fetch_policy
 
     if config.hub is not None:
         return fetch_policy(job, config.hub)

@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content
-from pipeline.job import Job
 from pipeline.stages.rl import RlConfig
+from pipeline.store.job import Job
 
 NAME = "checkpoint"
 VERSION = 1
@@ -36,6 +36,6 @@ def of_run(run: RlConfig, step: int) -> CheckpointConfig:
 
 def run(job: Job) -> dict[str, Any]:
     """Publish steps/<n>/model of input `run` as model/, or train up to the step if it is not there."""
-    from pipeline.engines.checkpoints import publish_step
+    from pipeline.engines.checkpoint import publish_step
 
     return publish_step(job)

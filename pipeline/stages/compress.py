@@ -24,8 +24,8 @@ from pydantic import field_validator, model_validator
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
 from pipeline.stages.training import Precision
+from pipeline.store.job import Job
 
 NAME = "compress"
 VERSION = 1
@@ -107,6 +107,6 @@ Config = CompressConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Compress input `rows` with input `compressor` (counting with input `policy`); leaves rows.parquet."""
-    from pipeline.engines.compressing import compress
+    from pipeline.engines.compress import compress
 
     return compress(job, job.config)

@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import field_validator
 
 from pipeline.fingerprint import content
-from pipeline.job import Job
 from pipeline.stages.sample import SamplingConfig
+from pipeline.store.job import Job
 
 NAME = "dialogue"
 VERSION = 2
@@ -67,6 +67,6 @@ Config = DialogueConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Hold dialogues about input `rows` with input `policy`; leaves dialogues.parquet."""
-    from pipeline.engines.dialogues import hold_dialogues
+    from pipeline.engines.dialogue import hold_dialogues
 
     return hold_dialogues(job)

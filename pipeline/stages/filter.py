@@ -13,7 +13,7 @@ from pydantic import model_validator
 from pipeline import filters
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
+from pipeline.store.job import Job
 
 NAME = "filter"
 VERSION = 2
@@ -52,6 +52,6 @@ Config = FilterConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Filter input `rows` (against inputs `against`, with the tokenizer of input `policy`, if any)."""
-    from pipeline.engines.filtering import filter_rows
+    from pipeline.engines.filter import filter_rows
 
     return filter_rows(job, job.config)

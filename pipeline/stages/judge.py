@@ -11,8 +11,8 @@ from pydantic import field_validator, model_validator
 from pipeline import judges
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
 from pipeline.stages.training import Precision
+from pipeline.store.job import Job
 
 NAME = "judge"
 VERSION = 2
@@ -122,6 +122,6 @@ Config = JudgeConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Judge input `completions` (each response) or `rows` (each problem); leaves verdicts.parquet."""
-    from pipeline.engines.judging import judge
+    from pipeline.engines.judge import judge
 
     return judge(job)

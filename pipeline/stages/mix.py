@@ -15,7 +15,7 @@ from pydantic import model_validator
 from pipeline.errors import InputError
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content
-from pipeline.job import Job
+from pipeline.store.job import Job
 
 NAME = "mix"
 VERSION = 2
@@ -72,6 +72,6 @@ Config = MixConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Write the mixture of the inputs `rows`, in the order in which they are given."""
-    from pipeline.engines.mixing import mix
+    from pipeline.engines.mix import mix
 
     return mix(job, job.config)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
+from pipeline.store.job import Job
 
 NAME = "report"
 VERSION = 3
@@ -35,7 +35,7 @@ def run(job: Job) -> dict[str, Any]:
     The facts give each claim's status and how many artifacts were missing.
     """
     from pipeline.report.build import build
-    from pipeline.report.request import Request
+    from pipeline.request.request import Request
 
     job.progress(0, 1, "pages")
     request = job.hints.get("request") or job.config.request

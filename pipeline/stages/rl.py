@@ -8,9 +8,9 @@ from pydantic import model_validator
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
 from pipeline.prompt import Prompt
 from pipeline.stages.training import TrainingConfig
+from pipeline.store.job import Job
 
 NAME = "rl"
 VERSION = 3

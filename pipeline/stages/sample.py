@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
 from pipeline.prompt import Prompt
 from pipeline.stages.training import Precision
+from pipeline.store.job import Job
 
 NAME = "sample"
 VERSION = 2
@@ -44,6 +44,6 @@ Config = SampleConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Sample for this benchmark and, with the model loaded once, for the family named in the hints."""
-    from pipeline.engines.sampling import sample_family
+    from pipeline.engines.sampling.protocol import sample_family
 
     return sample_family(job)

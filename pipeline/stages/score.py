@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
+from pipeline.store.job import Job
 
 NAME = "score"
 VERSION = 2
@@ -43,6 +43,6 @@ Config = ScoreConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Grade input `completions`; leaves scores.parquet."""
-    from pipeline.engines.scoring import score
+    from pipeline.engines.score import score
 
     return score(job)

@@ -17,7 +17,7 @@ from pydantic import model_validator
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content
-from pipeline.job import Job
+from pipeline.store.job import Job
 
 NAME = "select"
 VERSION = 1
@@ -76,6 +76,6 @@ Config = SelectConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Select from input `rows` by input `scores` or input `verdicts`; leaves rows.parquet."""
-    from pipeline.engines.selecting import select
+    from pipeline.engines.select import select
 
     return select(job, job.config)

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
 from pipeline.prompt import Prompt
 from pipeline.stages.training import TrainingConfig
+from pipeline.store.job import Job
 
 NAME = "sft"
 VERSION = 2

@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import model_validator
 
 from pipeline.fingerprint import content
-from pipeline.job import Job
 from pipeline.stages.sample import SamplingConfig
 from pipeline.stages.score import ScoreConfig
+from pipeline.store.job import Job
 
 NAME = "solve"
 VERSION = 2
@@ -48,6 +48,6 @@ Config = SolveConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Solve input `rows` with input `policy` (with the draws of input `budget`); leaves completions.parquet."""
-    from pipeline.engines.solving import solve
+    from pipeline.engines.solve import solve
 
     return solve(job)

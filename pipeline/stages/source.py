@@ -17,7 +17,7 @@ from pipeline.datasets import FieldMap, HubSource, RowCondition, SyntheticSource
 from pipeline.errors import InputError
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
-from pipeline.job import Job
+from pipeline.store.job import Job
 
 NAME = "source"
 VERSION = 2
@@ -125,6 +125,6 @@ def _is_data(path: Path, folder: Path) -> bool:
 
 def run(job: Job) -> dict[str, Any]:
     """Write rows.parquet; the facts count rows in, rows out and what was dropped for which reason."""
-    from pipeline.engines.sourcing import make_rows
+    from pipeline.engines.source import make_rows
 
     return make_rows(job, job.config)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content
-from pipeline.job import Job
+from pipeline.store.job import Job
 
 NAME = "subset"
 VERSION = 1
@@ -30,6 +30,6 @@ Config = SubsetConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Write the first `rows` rows of input `rows` in the seeded order."""
-    from pipeline.engines.mixing import cut
+    from pipeline.engines.mix import cut
 
     return cut(job, job.config)

@@ -22,8 +22,8 @@ from pydantic import field_validator, model_validator
 
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content
-from pipeline.job import Job
 from pipeline.stages.score import ScoreConfig
+from pipeline.store.job import Job
 
 NAME = "synthesise"
 VERSION = 2
@@ -95,6 +95,6 @@ Config = SynthesiseConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Make rows of input `dialogues`, or of input `completions` (with input `scores`); leaves rows.parquet."""
-    from pipeline.engines.synthesising import synthesise
+    from pipeline.engines.synthesise import synthesise
 
     return synthesise(job, job.config)

@@ -14,8 +14,8 @@ import pytest
 
 from pipeline import stages
 from pipeline.datasets import FieldMap
-from pipeline.job import Job
 from pipeline.stages.source import FileSource, SourceConfig, digest_path
+from pipeline.store.job import Job
 
 MakeJob = Callable[..., Job]
 Load = Callable[..., pl.DataFrame]

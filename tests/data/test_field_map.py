@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from pipeline import benchmarks
 from pipeline.datasets import FieldMap, RowCondition
-from pipeline.engines.row_fields import last_boxed, map_batch
-from pipeline.engines.rows import ROW, Dropped
+from pipeline.engines.rows.fields import last_boxed, map_batch
+from pipeline.engines.rows.store import ROW, Dropped
 from pipeline.errors import InputError
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline import stages
-from pipeline.engines import row_parquet
-from pipeline.engines.rows import first_by_key
+from pipeline.engines.rows import parquet as row_parquet
+from pipeline.engines.rows.store import first_by_key
 from pipeline.errors import InputError
 from pipeline.stages.mix import MixConfig
 from pipeline.stages.subset import SubsetConfig

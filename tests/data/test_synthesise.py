@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.engines import chosen_rows, dialogue_rows, dialogues, sampling
+from pipeline.engines import dialogue
+from pipeline.engines.sampling import protocol as sampling
+from pipeline.engines.synthesis import chosen as chosen_rows
+from pipeline.engines.synthesis import dialogues as dialogue_rows
 from pipeline.errors import InputError, StageError
 from pipeline.stages.synthesise import Marker, SynthesiseConfig
 
@@ -173,10 +176,10 @@ def write_dialogues(folder, given):
             "problem": f"{problem}?",
             "answer": "1",
         }
-        for name, text in zip(dialogues.TURNS, turns, strict=True):
+        for name, text in zip(dialogue.TURNS, turns, strict=True):
             row |= {name: text, f"n_tokens_{name}": 2, f"finish_reason_{name}": "stop"}
         rows.append(row | {"cut_in": cut_in})
-    frame = pl.DataFrame(rows, schema=dialogues.SCHEMA)
+    frame = pl.DataFrame(rows, schema=dialogue.SCHEMA)
     frame.write_parquet(folder / "dialogues.parquet")
     return folder
 

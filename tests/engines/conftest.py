@@ -19,8 +19,8 @@ def guesser(tmp_path_factory) -> Path:
 
 def make_guesser(tmp_path_factory, **shape: int) -> Path:
     """Train a guesser whose shape differs from the usual one."""
-    from pipeline.job import Job
     from pipeline.stages import base
+    from pipeline.store.job import Job
 
     draw = random.Random(0)
     problems = [f"What is {draw.randrange(50)}+{draw.randrange(50)}?" for _ in range(256)]

@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from tokenizers import AddedToken
 
-from pipeline.engines.compressor import Compressor, join_words
-from pipeline.engines.policy import load_policy
+from pipeline.engines.compression import Compressor, join_words
+from pipeline.engines.policy.folder import load_policy
 from pipeline.engines.tiny import build_tokenizer
 from pipeline.errors import InputError, RefusedError
 from pipeline.generators import arithmetic, chains
-from pipeline.job import Job
 from pipeline.stages import base
 from pipeline.stages.source import digest_path
+from pipeline.store.job import Job
 
 SHAPE = {"hidden_size": 16, "layers": 1, "heads": 2, "intermediate_size": 32, "max_positions": 256}
 

@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.engines import sft
-from pipeline.engines.policy import load_policy, save_policy
+from pipeline.engines.policy.folder import load_policy, save_policy
 from pipeline.engines.tiny import build_model, build_tokenizer
 from pipeline.generators import chains
-from pipeline.job import Job
 from pipeline.stages.base import TinyModel
 from pipeline.stages.sft import SftConfig
+from pipeline.store.job import Job
 
 ROWS = 18
 CONFIG = SftConfig(learning_rate=1e-3, epochs=2, batch_size=8, max_length=200, precision="fp32")

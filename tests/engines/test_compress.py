@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.engines import compressing
-from pipeline.engines.compressor import Compressor, force, join_words, keep_words, merge_words
-from pipeline.engines.policy import load_policy
+from pipeline.engines import compress as compressing
+from pipeline.engines.compression import Compressor, force, join_words, keep_words, merge_words
+from pipeline.engines.policy.folder import load_policy
 from pipeline.errors import InputError, StageError
-from pipeline.job import Job
 from pipeline.stages import base
 from pipeline.stages.compress import CompressConfig
 from pipeline.stages.source import digest_path
+from pipeline.store.job import Job
 
 CHAIN = "Step 1: we add 12+7 and get 19, then we\nsubtract 4. So the result must be 15, which is fine."
 WORDS = [

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipeline.engines.sampling import Request, read_context
+from pipeline.engines.sampling.protocol import Request, read_context
 from pipeline.errors import InputError, StageError
 
 SIZES = {
@@ -41,8 +41,8 @@ def build(kind: str, **config):
 def run_loop(model, requests, slots=4, temperature=0.0):
     import torch
 
-    from pipeline.engines.attention import check_architecture, grouped_attention
-    from pipeline.engines.slots import decode
+    from pipeline.engines.sampling.attention import check_architecture, grouped_attention
+    from pipeline.engines.sampling.decode_loop import decode
 
     check_architecture(model)
     with torch.inference_mode(), grouped_attention(model):

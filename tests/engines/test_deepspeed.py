@@ -17,11 +17,11 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
-from pipeline.execute import execute
+from pipeline.backend.job_process import execute
 from pipeline.plan.frozen import FrozenPlan, code_digest, snapshot_code
-from pipeline.record import read_record, write_record
 from pipeline.stages.rl import RewardTerm, RlConfig
 from pipeline.stages.sft import SftConfig
+from pipeline.store.record import read_record, write_record
 
 ROOT = Path(__file__).parents[2]
 CAN_COMPILE = (
@@ -50,7 +50,7 @@ RL = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
     """A folder of results with a policy and data that are done, and the package as jobs run it."""
-    from pipeline.engines.policy import save_policy
+    from pipeline.engines.policy.folder import save_policy
     from pipeline.engines.tiny import build_model, build_tokenizer
     from pipeline.generators import chains
     from pipeline.stages.base import TinyModel
@@ -110,7 +110,7 @@ def is_near(folder: Path, reference: Path, start: Path) -> bool:
 
 
 def test_sft_under_zero2_ends_with_the_weights_of_one_process_and_one_writer(results, alone):
-    from pipeline.engines.policy import load_policy
+    from pipeline.engines.policy.folder import load_policy
 
     config = SftConfig(**SFT, cpu_processes=2, micro_batch=1, deepspeed="zero2")
     folder = train(results, "sft-zero2", config)
@@ -135,7 +135,7 @@ def test_sft_under_zero2_ends_with_the_weights_of_one_process_and_one_writer(res
 def start(results: Path, key: str, config: SftConfig | RlConfig) -> subprocess.Popen:
     """The command of a Snakemake rule, stopped by the caller after some updates."""
     plan = make_plan(results, key, config)
-    command = [sys.executable, "-m", "pipeline.execute", str(plan.path), key]
+    command = [sys.executable, "-m", "pipeline.backend.job_process", str(plan.path), key]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -228,8 +228,8 @@ import sys
 from pathlib import Path
 from datasets import Dataset
 from trl import SFTConfig as SftArguments, SFTTrainer
-from pipeline.engines.parallel import EngineCheck, deepspeed_options
-from pipeline.engines.policy import load_policy
+from pipeline.engines.training.parallel import EngineCheck, deepspeed_options
+from pipeline.engines.policy.folder import load_policy
 from pipeline.errors import StageError
 from pipeline.stages.sft import SftConfig
 policy, folder = sys.argv[1:]
@@ -277,7 +277,7 @@ def test_deepspeed_that_nobody_asked_for_is_refused(results):
     work = plan.folder("unasked") / "work"
     work.mkdir(parents=True)
     (work / "job.json").write_text(json.dumps(plan.job("unasked")))
-    launch("--use_deepspeed", "-m", "pipeline.stage_process", str(work / "job.json"))
+    launch("--use_deepspeed", "-m", "pipeline.backend.stage_process", str(work / "job.json"))
     assert (
         "no DeepSpeed is asked for and the training got"
         in json.loads((work / "failure.json").read_text())["what"]

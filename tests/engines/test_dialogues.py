@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from pipeline.engines import dialogues, sampling
-from pipeline.engines.dialogues import SCHEMA, TURNS, chat_before, turn_seed
-from pipeline.engines.policy import encode_prompt
+from pipeline.engines import dialogue
+from pipeline.engines.dialogue import SCHEMA, TURNS, chat_before, turn_seed
+from pipeline.engines.policy.folder import encode_prompt
+from pipeline.engines.sampling import protocol as sampling
 from pipeline.errors import InputError, StageError
-from pipeline.job import Job
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.stages.sample import SampleConfig
+from pipeline.store.job import Job
 
 PROTOCOL = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 6, "precision": "fp32"}
 TEXTS = {"assess": "Right?", "revise": "Again!", "summarise": "In short?"}
@@ -36,7 +37,7 @@ def make_job(folder: Path, policy: Path, n: int = 6, **changes) -> Job:
 @pytest.fixture(scope="module")
 def finished(guesser, tmp_path_factory) -> tuple[Job, dict, pl.DataFrame]:
     job = make_job(tmp_path_factory.mktemp("dialogue"), guesser)
-    facts = dialogues.hold_dialogues(job)
+    facts = dialogue.hold_dialogues(job)
     return job, facts, pl.read_parquet(job.folder / "dialogues.parquet")
 
 
@@ -84,7 +85,7 @@ def test_each_turn_is_what_the_engine_draws_for_its_chat_alone(finished, guesser
 def test_an_engine_is_told_once_how_long_the_longest_dialogue_can_be(finished, guesser):
     job, _, frame = finished
     sampler = sampling.load_sampler(guesser / "model", job.config, job.work)
-    longest = dialogues.count_longest(frame["problem"], sampler, job.config)
+    longest = dialogue.count_longest(frame["problem"], sampler, job.config)
     rows = [row for row in frame.iter_rows(named=True) if row["summary"] is not None]
     lengths = [
         len(encode_prompt(sampler.tokenizer, job.config.prompt, chat_before(row, "summary", job.config)))
@@ -102,7 +103,7 @@ def test_first_answers_are_those_of_sample(finished, guesser, tmp_path):
 
 def test_turns_may_have_limits_of_their_own_and_a_cut_dialogue_goes_no_further(guesser, tmp_path):
     job = make_job(tmp_path, guesser, n=12, revise_tokens=1, max_new_tokens=6)
-    facts = dialogues.hold_dialogues(job)
+    facts = dialogue.hold_dialogues(job)
     frame = pl.read_parquet(job.folder / "dialogues.parquet")
     cut = frame.filter(pl.col("cut_in") == "revised")
     assert cut.height == facts["cut"]["revised"] > 0 and set(cut["n_tokens_revised"]) == {1}
@@ -113,7 +114,7 @@ def test_turns_may_have_limits_of_their_own_and_a_cut_dialogue_goes_no_further(g
 def test_a_dialogue_that_fills_the_context_is_cut_there(guesser, tmp_path):
     job = make_job(tmp_path, guesser, n=3, revise="?!" * 100, summarise="!?" * 160)
     with pytest.raises(InputError, match=r"in summary\)"):
-        dialogues.hold_dialogues(job)
+        dialogue.hold_dialogues(job)
     said = pl.read_parquet(job.work / "turn-summary.parquet")
     assert set(said["finish_reason"]) == {"length"} and set(said["n_tokens"]) == {0}
 
@@ -121,7 +122,7 @@ def test_a_dialogue_that_fills_the_context_is_cut_there(guesser, tmp_path):
 def test_an_interrupted_job_keeps_its_finished_turns_and_shards(finished, guesser, tmp_path, monkeypatch):
     whole = finished[2]
     job = make_job(tmp_path, guesser, shard_rows=2, batch_size=1)
-    saved, real = [], dialogues.Shards.save
+    saved, real = [], dialogue.Shards.save
 
     def save(self, *arguments):
         if len(saved) == 8:
@@ -129,22 +130,22 @@ def test_an_interrupted_job_keeps_its_finished_turns_and_shards(finished, guesse
         real(self, *arguments)
         saved.append(self.paths[-1])
 
-    monkeypatch.setattr(dialogues.Shards, "save", save)
+    monkeypatch.setattr(dialogue.Shards, "save", save)
     with pytest.raises(KeyboardInterrupt):
-        dialogues.hold_dialogues(job)
+        dialogue.hold_dialogues(job)
     assert (job.work / "turn-first.parquet").exists() and saved[-1].exists()
     kept = saved[-1].stat().st_mtime_ns
-    monkeypatch.setattr(dialogues.Shards, "drop", lambda self: None)
-    monkeypatch.setattr(dialogues.Shards, "save", real)
-    dialogues.hold_dialogues(job)
+    monkeypatch.setattr(dialogue.Shards, "drop", lambda self: None)
+    monkeypatch.setattr(dialogue.Shards, "save", real)
+    dialogue.hold_dialogues(job)
     assert saved[-1].stat().st_mtime_ns == kept
     assert pl.read_parquet(job.folder / "dialogues.parquet").equals(whole)
     again = replace(job, inputs={**job.inputs, "policy": (Path("nowhere"),)})
-    dialogues.hold_dialogues(again)
+    dialogue.hold_dialogues(again)
     assert pl.read_parquet(job.folder / "dialogues.parquet").equals(whole), "and needs no model for that"
     (job.work / "turn-first.parquet").write_bytes(b"")
     with pytest.raises(StageError, match=r"turn-first\.parquet: damaged"):
-        dialogues.hold_dialogues(job)
+        dialogue.hold_dialogues(job)
 
 
 def test_an_empty_request_is_refused_and_the_wording_is_content():

@@ -11,8 +11,10 @@ import pytest
 from trl import GRPOConfig, RLOOConfig
 from trl import SFTConfig as SftArguments
 
-from pipeline.engines import rl, rl_trainer, sft, trainer_args
-from pipeline.engines.parallel import check_devices, deepspeed_options, prepare_compiler
+from pipeline.engines import rl, sft
+from pipeline.engines.training import arguments as trainer_args
+from pipeline.engines.training import rl_trainer
+from pipeline.engines.training.parallel import check_devices, deepspeed_options, prepare_compiler
 from pipeline.errors import InputError
 from pipeline.plan.compiled import compile_plan
 from pipeline.stages.base import Phase
@@ -189,7 +191,7 @@ def test_adapters_merged_beside_the_model_are_those_that_peft_merges_in_place():
     import torch
     from peft import get_peft_model
 
-    from pipeline.engines.publishing import merge_adapters
+    from pipeline.engines.policy.publish import merge_adapters
     from pipeline.engines.tiny import build_model, build_tokenizer
     from pipeline.stages.base import TinyModel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.engines.plain_text import is_same_text
+from pipeline.engines.grading.plain_text import is_same_text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engines.policy import encode_prompt, render_prompt
+from pipeline.engines.policy.folder import encode_prompt, render_prompt
 from pipeline.engines.tiny import build_tokenizer
 from pipeline.prompt import Prompt
 
@@ -77,9 +77,9 @@ def test_no_prompt_depends_on_the_day_on_which_it_is_made(dating) -> None:
 
 
 def test_a_judge_is_asked_the_same_question_tomorrow(dating, tmp_path: Path) -> None:
-    from pipeline.engines.judge_policy import PolicyJudge
-    from pipeline.engines.policy import save_policy
-    from pipeline.engines.replies import Question
+    from pipeline.engines.judging.policy import PolicyJudge
+    from pipeline.engines.judging.replies import Question
+    from pipeline.engines.policy.folder import save_policy
     from pipeline.engines.tiny import build_model
     from pipeline.stages.base import TinyModel
     from pipeline.stages.judge import JudgeConfig

@@ -16,9 +16,9 @@ import pytest
 
 from pipeline.engines import rl
 from pipeline.errors import InputError, StageError
-from pipeline.job import Job
 from pipeline.prompt import Prompt
 from pipeline.stages.rl import RewardTerm, RlConfig
+from pipeline.store.job import Job
 
 ROOT = Path(__file__).parents[2]
 TERMS = (
@@ -37,7 +37,7 @@ def make_config(**changes) -> RlConfig:
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory) -> Path:
-    from pipeline.engines.policy import save_policy
+    from pipeline.engines.policy.folder import save_policy
     from pipeline.engines.tiny import build_model, build_tokenizer
     from pipeline.stages.base import TinyModel
 
@@ -215,7 +215,7 @@ def test_published_steps_are_the_policies_of_those_steps(finished, policy, rows,
     assert not is_same(folder / "steps" / "3" / "model", folder / "model")
     run(tmp_path / "stopped", policy, rows, config, stop_after=3)
     assert is_same(folder / "steps" / "3" / "model", tmp_path / "stopped" / "model")
-    from pipeline.engines.policy import load_policy
+    from pipeline.engines.policy.folder import load_policy
 
     load_policy(folder / "steps" / "3" / "model")
 
@@ -290,7 +290,7 @@ def test_working_checkpoints_fall_between_rounds_only(policy, rows, tmp_path):
 def test_every_variant_trains_and_can_be_loaded_again(policy, rows, tmp_path, changes):
     config = RlConfig.model_validate_json(json.dumps(make_config(steps=2).model_dump(mode="json") | changes))
     run(tmp_path, policy, rows, config, save_steps=(1,))
-    from pipeline.engines.policy import load_policy
+    from pipeline.engines.policy.folder import load_policy
 
     for place in ("model", "steps/1/model"):
         load_policy(tmp_path / place)
@@ -372,7 +372,7 @@ def test_two_processes_draw_the_same_rollouts_as_one(finished, policy, rows, tmp
 
 
 def test_every_field_that_moves_results_reaches_trl(policy, rows, tmp_path, monkeypatch):
-    from pipeline.engines import rl_trainer
+    from pipeline.engines.training import rl_trainer
 
     config = make_config(
         kl=0.1, clip=0.1, clip_high=0.3, temperature=0.7, top_p=0.9, iterations=2, loss="dr_grpo"
@@ -408,7 +408,7 @@ def test_columns_that_trl_takes_for_its_own_stay_out(policy, rows, tmp_path):
 
 
 def test_a_reward_that_is_no_number_stops_the_run(policy, rows, tmp_path, monkeypatch):
-    from pipeline.engines import rollouts
+    from pipeline.engines.training import rollouts
 
     monkeypatch.setattr(
         rollouts.catalogue,
@@ -438,7 +438,7 @@ def test_rollouts_end_where_the_context_of_the_model_ends(short_sighted, rows, t
 
 
 def test_rollouts_end_where_the_chat_template_ends_a_turn(policy, rows, tmp_path, monkeypatch):
-    from pipeline.engines import rl_trainer
+    from pipeline.engines.training import rl_trainer
 
     folder = shutil.copytree(
         policy, tmp_path / "base"

@@ -14,13 +14,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.engines import sampling
-from pipeline.engines.sampling import COLUMNS, Request, read_eos_token_ids, row_seed, sample_family
-from pipeline.engines.shards import Shards
+from pipeline.engines.sampling import protocol as sampling
+from pipeline.engines.sampling.protocol import COLUMNS, Request, read_eos_token_ids, row_seed, sample_family
+from pipeline.engines.sampling.shards import Shards
 from pipeline.errors import InputError, StageError
-from pipeline.job import Job
-from pipeline.record import writer_lock
 from pipeline.stages.sample import SampleConfig
+from pipeline.store.job import Job
+from pipeline.store.record import writer_lock
 
 CONFIG = SampleConfig(
     samples=4, temperature=1.0, top_p=0.95, max_new_tokens=24, precision="fp32", batch_size=16
@@ -30,7 +30,7 @@ CONFIG = SampleConfig(
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory) -> Path:
     """A random fp32 policy whose responses end by themselves now and then."""
-    from pipeline.engines.policy import save_policy
+    from pipeline.engines.policy.folder import save_policy
     from pipeline.engines.tiny import build_model, build_tokenizer
     from pipeline.stages.base import TinyModel
 
@@ -45,7 +45,7 @@ def policy(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def sampler(policy):
-    from pipeline.engines.transformers_sampler import TransformersSampler
+    from pipeline.engines.sampling.transformers_sampler import TransformersSampler
 
     return TransformersSampler(policy / "model", CONFIG)
 
@@ -125,7 +125,7 @@ def test_loop_agrees_with_greedy_generate_of_transformers(sampler):
 def test_draws_follow_the_softmax():
     import torch
 
-    from pipeline.engines.draws import counter_uniforms, draw_tokens
+    from pipeline.engines.sampling.counter_rng import counter_uniforms, draw_tokens
 
     logits, n = torch.tensor([2.0, 1.0, 0.5, -1.0, 0.0]), 40_000
     seeds = torch.tensor([row_seed(3, "x", i) for i in range(n // 8)]).repeat(8)
@@ -139,7 +139,7 @@ def test_draws_follow_the_softmax():
 def test_uniforms_are_uniform_and_uncorrelated_between_steps():
     import torch
 
-    from pipeline.engines.draws import counter_uniforms
+    from pipeline.engines.sampling.counter_rng import counter_uniforms
 
     seeds = torch.arange(20_000)  # neighbouring seeds are the hard case
     one, two = (counter_uniforms(seeds, torch.full_like(seeds, step)) for step in (0, 1))
@@ -154,7 +154,7 @@ def test_uniforms_are_uniform_and_uncorrelated_between_steps():
 def test_top_p_keeps_the_smallest_set_that_reaches_its_mass(vocabulary):
     import torch
 
-    from pipeline.engines.draws import keep_nucleus
+    from pipeline.engines.sampling.counter_rng import keep_nucleus
 
     torch.manual_seed(0)
     probabilities = (torch.randn(32, vocabulary) * (0.1 if vocabulary == 1000 else 2)).softmax(-1)
@@ -237,8 +237,8 @@ def test_a_sibling_publishes_what_its_leader_sampled_and_loads_no_model(tmp_path
     assert (sibling.folder / "work" / "ready.parquet").exists()
     assert not (sibling.folder / "completions.parquet").exists()
     program = (
-        "import sys, json; from pathlib import Path; from pipeline.job import Job\n"
-        "from pipeline.stages.sample import SampleConfig; from pipeline.engines.sampling import sample_family\n"
+        "import sys, json; from pathlib import Path; from pipeline.store.job import Job\n"
+        "from pipeline.stages.sample import SampleConfig; from pipeline.engines.sampling.protocol import sample_family\n"
         "a = json.loads(sys.argv[1]); c = SampleConfig.model_validate_json(json.dumps(a['config']))\n"
         "i = {'policy': (Path('nowhere'),), 'problems': (Path(a['problems']),)}\n"
         "print(json.dumps(sample_family(Job(a['key'], 'sample', c, a['seed'], i, Path(a['folder'])))))\n"

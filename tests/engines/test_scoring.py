@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from pipeline.engines import scoring
+from pipeline.engines import score as scoring
 from pipeline.errors import InputError
-from pipeline.job import Job
 from pipeline.stages.score import ScoreConfig
+from pipeline.store.job import Job
 
 ROWS = [
     ("a", 0, "27.0", r"so \boxed{27}", "stop"),

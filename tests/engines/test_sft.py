@@ -19,20 +19,20 @@ from safetensors.torch import load_file
 from trl import SFTConfig as SftArguments
 from trl import SFTTrainer
 
-from pipeline import stage_process
-from pipeline.engines.policy import load_policy, save_policy
-from pipeline.engines.row_order import BucketSampler
+from pipeline.backend import stage_process
+from pipeline.engines.policy.folder import load_policy, save_policy
 from pipeline.engines.sft import read_examples, tokenize, train
 from pipeline.engines.tiny import build_model, build_tokenizer
-from pipeline.engines.trainer_args import split_batch
-from pipeline.engines.trainer_log import find_checkpoint, is_complete
+from pipeline.engines.training.arguments import split_batch
+from pipeline.engines.training.log import find_checkpoint, is_complete
+from pipeline.engines.training.order import BucketSampler
 from pipeline.errors import InputError, RefusedError, StageError
 from pipeline.generators import chains
-from pipeline.job import Job
 from pipeline.prompt import Prompt
 from pipeline.stages.base import TinyModel
 from pipeline.stages.sft import SftConfig
 from pipeline.stages.training import Lora
+from pipeline.store.job import Job
 from tests.disks import mounted
 
 ROOT = Path(__file__).parents[2]
@@ -172,7 +172,7 @@ KILLED_RUN = """
 import sys, json
 from pathlib import Path
 from pipeline.engines.sft import train
-from pipeline.job import Job
+from pipeline.store.job import Job
 from pipeline.stages.sft import SftConfig
 config, policy, rows, folder = sys.argv[1:]
 job = Job(key="killed", stage="sft", config=None, seed=3, inputs={}, folder=Path(folder))

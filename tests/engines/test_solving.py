@@ -15,12 +15,13 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from pipeline.engines import sampling, solving
+from pipeline.engines import solve as solving
+from pipeline.engines.sampling import protocol as sampling
 from pipeline.errors import InputError, StageError
-from pipeline.job import Job
 from pipeline.stages.sample import SampleConfig
 from pipeline.stages.score import ScoreConfig
 from pipeline.stages.solve import SolveConfig
+from pipeline.store.job import Job
 
 PROTOCOL = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 4, "precision": "fp32"}
 

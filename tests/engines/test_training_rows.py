@@ -9,14 +9,14 @@ import pytest
 from safetensors.torch import load_file
 
 from pipeline import stages
-from pipeline.engines.policy import load_policy
-from pipeline.job import Job
+from pipeline.engines.policy.folder import load_policy
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.stages.mix import MixConfig
 from pipeline.stages.sft import SftConfig
 from pipeline.stages.solve import SolveConfig
 from pipeline.stages.synthesise import Marker, SynthesiseConfig
 from pipeline.stages.training import Lora
+from pipeline.store.job import Job
 
 PROTOCOL = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 4, "precision": "fp32"}
 N = 10

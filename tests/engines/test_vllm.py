@@ -9,13 +9,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.engines.dialogues import hold_dialogues
-from pipeline.engines.sampling import COLUMNS, row_seed, sample_family
+from pipeline.engines.dialogue import hold_dialogues
+from pipeline.engines.sampling.protocol import COLUMNS, row_seed, sample_family
 from pipeline.errors import InputError
-from pipeline.job import Job
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.stages.sample import SampleConfig
 from pipeline.stages.solve import SolveConfig
+from pipeline.store.job import Job
 from tests.engines.conftest import make_guesser
 from tests.vllm import PYTHON, environment, needs_vllm
 
@@ -29,8 +29,8 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from pipeline.engines import sampling
-from pipeline.engines.vllm_sampler import VllmSampler
-from pipeline.job import Job
+from pipeline.engines.sampling.vllm_sampler import VllmSampler
+from pipeline.store.job import Job
 from pipeline.stages.sample import SampleConfig
 
 def main():
@@ -56,7 +56,7 @@ if __name__ == "__main__":
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory) -> Path:
     """A random policy whose folder asks for top_k 1, which must never be obeyed."""
-    from pipeline.engines.policy import save_policy
+    from pipeline.engines.policy.folder import save_policy
     from pipeline.engines.tiny import build_model, build_tokenizer
     from pipeline.stages.base import TinyModel
 
@@ -133,7 +133,7 @@ MAKING = """
 import json, sys
 from pathlib import Path
 from pipeline import stages
-from pipeline.job import Job
+from pipeline.store.job import Job
 
 def main():
     for told in json.loads(sys.argv[1]):
@@ -219,7 +219,7 @@ def test_an_interpreter_without_vllm_is_refused_with_the_remedy(policy, tmp_path
 ROLLOUTS = """
 import json, sys
 from types import SimpleNamespace
-from pipeline.engines.rl_trainer import _Grpo
+from pipeline.engines.training.rl_trainer import _Grpo
 
 def main():
     from vllm import LLM, SamplingParams

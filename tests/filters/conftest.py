@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.job import Job
 from pipeline.stages import filter as filter_stage
+from pipeline.store.job import Job
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.job import Job
 from pipeline.stages.judge import JudgeConfig
+from pipeline.store.job import Job
 
 QUICK = {"model": "judge", "engine": "openai", "judge": "reflection", "backoff_seconds": 0.01, "parallel": 4}
 

@@ -15,10 +15,10 @@ import httpx
 import polars as pl
 import pytest
 
-from pipeline.engines.judging import judge
+from pipeline.engines.judge import judge
 from pipeline.errors import InputError, StageError
-from pipeline.job import Job
 from pipeline.stages.judge import JudgeConfig
+from pipeline.store.job import Job
 from tests.judges import tiny_judge
 from tests.judges.jobs import read_verdicts
 from tests.vllm import PYTHON, environment, needs_vllm
@@ -33,8 +33,8 @@ START_SECONDS = 240
 STAGE = """
 import json, sys
 from pathlib import Path
-from pipeline.engines.judging import judge
-from pipeline.job import Job
+from pipeline.engines.judge import judge
+from pipeline.store.job import Job
 from pipeline.stages.judge import JudgeConfig
 
 if __name__ == "__main__":

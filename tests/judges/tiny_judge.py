@@ -45,7 +45,7 @@ def build(folder: Path, *, steps: int = 160) -> Path:
     """Train the judge and save it as folder/model; refuses to return one that has not learnt."""
     import torch
 
-    from pipeline.engines.policy import save_policy
+    from pipeline.engines.policy.folder import save_policy
     from pipeline.engines.tiny import build_model
     from pipeline.stages.base import TinyModel
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.engines.rows import first_by_key
+from pipeline.engines.rows.store import first_by_key
 from pipeline.plan.compiled import Plan
 from tests.studies import BASIC, compile_text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
+from pipeline.cli.main import main
 from pipeline.plan.compiled import StudyPlan, compile_plan
 from tests.conftest import ROOT
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from pipeline.cli.pin import hub_names
 from pipeline.errors import RefusedError
 from pipeline.filters import FilterContext
 from pipeline.filters.max_tokens import Params, _load
-from pipeline.pin import hub_names
 from pipeline.plan.compiled import compile_plan
 
 SPEC = """\

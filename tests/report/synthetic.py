@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline.record import write_record
-from pipeline.report.request import CompiledClaim, DataNode, Part, Published, Request, Run, Unit
+from pipeline.request.request import CompiledClaim, DataNode, Part, Published, Request, Run, Unit
+from pipeline.store.record import write_record
 
 MEASURES = {"aime24": (30, 8), "amc23": (40, 4), "math500": (120, 2)}
 PROVENANCE = {

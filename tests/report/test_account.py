@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.report.account import trace_data
-from pipeline.report.artifacts import Store
 from pipeline.report.build import build
-from pipeline.report.request import DataNode, Request
+from pipeline.report.evidence.account import trace_data
+from pipeline.report.evidence.results import Store
+from pipeline.request.request import DataNode, Request
 from tests.report.synthetic import put_record
 
 

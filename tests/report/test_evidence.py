@@ -11,13 +11,13 @@ import pytest
 from synthetic import put_record
 
 from pipeline.errors import InputError
-from pipeline.report.artifacts import Store
-from pipeline.report.evidence import make_side
-from pipeline.report.metrics import format_value, parse_metric
-from pipeline.report.quantities import Mean, subtract
-from pipeline.report.request import GivenMetric, Part, Unit
-from pipeline.report.verdicts import Evidence, decide
-from pipeline.stats import EmptySideError, estimate_mean
+from pipeline.report.evidence.metrics import format_value, parse_metric
+from pipeline.report.evidence.results import Store
+from pipeline.report.evidence.sides import make_side
+from pipeline.request.quantities import Mean, subtract
+from pipeline.request.request import GivenMetric, Part, Unit
+from pipeline.verdicts.decide import Evidence, decide
+from pipeline.verdicts.paired import EmptySideError, estimate_mean
 
 
 def put(

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from synthetic import make_valley
 
-from pipeline.report.lines import MOST_LINES, Encoding, colour_class
-from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, draw_strip, nice_ticks
-from pipeline.report.training import average_curves, thin_curve
+from pipeline.report.drawing.lines import MOST_LINES, Encoding, colour_class
+from pipeline.report.drawing.svg import Line, PanelFrame, Point, draw_panel, draw_strip, nice_ticks
+from pipeline.report.drawing.training import average_curves, thin_curve
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0.12, 0.47), (-3, 8), (5, 5), (1e-9, 3e-9), (0, 16384)])
@@ -106,7 +106,7 @@ def test_a_mean_curve_uses_the_replicates_that_reach_so_far():
 
 
 def test_describing_a_report_imports_nothing_heavy():
-    code = "import sys, pipeline.stages.report, pipeline.report.request; print(*{'numpy', 'polars', 'jinja2', 'scipy', 'torch'} & set(sys.modules))"
+    code = "import sys, pipeline.stages.report, pipeline.request.request; print(*{'numpy', 'polars', 'jinja2', 'scipy', 'torch'} & set(sys.modules))"
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -11,8 +11,8 @@ import pytest
 from synthetic import put_log, put_record
 
 from pipeline.report.build import build
-from pipeline.report.lines import leave_far_marks
-from pipeline.report.svg import Line, PanelFrame, Point, draw_panel, find_range
+from pipeline.report.drawing.lines import leave_far_marks
+from pipeline.report.drawing.svg import Line, PanelFrame, Point, draw_panel, find_range
 from tests.studies import BASIC, compile_text
 
 OURS = Line("", "s0", (Point(0, 20, 18, 22), Point(1, 50, 45, 55)))

@@ -13,11 +13,11 @@ import polars as pl
 import pytest
 from synthetic import make_valley
 
-from pipeline.job import Job
 from pipeline.report.build import build, format_duration
-from pipeline.report.quantities import Mean
-from pipeline.report.request import CompiledClaim, GivenMetric, Part
+from pipeline.request.quantities import Mean
+from pipeline.request.request import CompiledClaim, GivenMetric, Part
 from pipeline.stages import report
+from pipeline.store.job import Job
 
 ONE = {"models": ("qwen2.5-0.5b", "qwen2.5-1.5b"), "measures": ("aime24", "math500")}
 VOID = {"meta", "line", "circle", "polyline", "rect", "path", "br", "link", "img", "input", "hr"}

@@ -9,10 +9,10 @@ import pytest
 from synthetic import put_record
 
 from pipeline.errors import InputError
-from pipeline.report.artifacts import Store
-from pipeline.report.quantities import Fact
-from pipeline.report.records import make_fact_side
-from pipeline.stats import Side, estimate_mean
+from pipeline.report.evidence.record_sides import make_fact_side
+from pipeline.report.evidence.results import Store
+from pipeline.request.quantities import Fact
+from pipeline.verdicts.paired import Side, estimate_mean
 
 SYNTHESISED = {"rows_in": 40, "rows_out": 24, "problems_in": 10, "problems_out": 8}
 """Four responses to each of ten problems; eight problems have a right one."""

@@ -8,7 +8,7 @@ import pytest
 from synthetic import make_valley
 
 from pipeline.errors import InputError
-from pipeline.report.request import CompiledClaim, Part, Request
+from pipeline.request.request import CompiledClaim, Part, Request
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.report.quantities import Mean, Ratio
-from pipeline.report.request import CompiledClaim, Part
-from pipeline.report.verdicts import Evidence, combine_statuses, decide, decide_claim, holm_levels
-from pipeline.stats import Panel, Side
+from pipeline.request.quantities import Mean, Ratio
+from pipeline.request.request import CompiledClaim, Part
+from pipeline.verdicts.decide import Evidence, combine_statuses, decide, decide_claim, holm_levels
+from pipeline.verdicts.paired import Panel, Side
 
 PROBLEMS = tuple(f"p{i:03}" for i in range(200))
 

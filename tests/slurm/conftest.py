@@ -88,7 +88,7 @@ def _kill(cluster: Cluster, project: Project, job: str) -> None:
         if (
             process.info["cwd"] == str(project.folder)
             and any(folder.name in w for w in words)
-            and "pipeline.stage_process" in words
+            and "pipeline.backend.stage_process" in words
         ):
             process.kill()
 

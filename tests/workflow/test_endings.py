@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import attempts
+from pipeline.backend.job_process import execute, main
 from pipeline.errors import StageError, StudyError
-from pipeline.execute import execute, main
 from pipeline.plan.compiled import compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
 from pipeline.plan.status import failures, state_of
 from pipeline.site import Environment, Site
+from pipeline.store import attempts
 from tests.disks import mounted
 from tests.studies import BASIC
 from tests.workflow.project import environment, make_project, snakemake, studyc
@@ -109,7 +109,7 @@ def test_an_attempt_that_is_killed_with_its_keeper_is_told_by_status(tmp_path: P
     plan = frozen(tmp_path, environments={"training": Environment(python=str(python))})
     key = first(plan, "source")
     job = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.execute", str(plan.path), key],
+        [sys.executable, "-m", "pipeline.backend.job_process", str(plan.path), key],
         env=environment(),
         stdout=subprocess.DEVNULL,
         start_new_session=True,

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
+from pipeline.backend.job_process import execute
+from pipeline.cli.main import main
 from pipeline.errors import InputError, RefusedError, SpecErrors, StageError, StudyError
-from pipeline.execute import execute
 from pipeline.plan.compiled import compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
 from pipeline.plan.status import is_locked
-from pipeline.record import is_done, read_record, verify, writer_lock
 from pipeline.site import Site
+from pipeline.store.record import is_done, read_record, verify, writer_lock
 from tests.studies import BASIC
 from tests.workflow.project import environment
 
@@ -189,7 +189,7 @@ def test_two_writers_of_one_artifact_do_not_interleave(tmp_path: Path) -> None:
     """The second waits for the first, and makes the artifact only if the first has not."""
     plan = frozen(BASIC, tmp_path)
     key = next(k for k in plan.content["artifacts"] if plan.stage(k) == "source")
-    command = [sys.executable, "-m", "pipeline.execute", str(plan.path), key]
+    command = [sys.executable, "-m", "pipeline.backend.job_process", str(plan.path), key]
     with writer_lock(plan.folder(key)):
         second = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
         assert f"{key}: waits for process {os.getpid()} on" in second.stdout.readline()
@@ -258,7 +258,13 @@ def test_a_stage_killed_in_the_middle_resumes_with_the_same_result(
     record = read_record(folder)
     expected = content_of(folder / CONTENT[stage])
     shutil.rmtree(folder)
-    command = [sys.executable, "-m", "pipeline.execute", str(plan_file.relative_to(tmp_path)), key]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.backend.job_process",
+        str(plan_file.relative_to(tmp_path)),
+        key,
+    ]
     options = {"cwd": tmp_path, "env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     job = subprocess.Popen(command, start_new_session=True, **options)
     time.sleep(max(0.3, record["seconds"] * share))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import warm
+from pipeline.backend.warm import client as warm
 from pipeline.site import Site
 from tests.conftest import ROOT
 from tests.workflow.project import environment as users_environment
@@ -182,7 +182,7 @@ def test_cold_and_warm_starts_give_the_same_artifact(project: Path, server: None
         given = users_environment()
         if how == "cold":
             given.pop(warm.VARIABLE, None)
-        command = [sys.executable, "-m", "pipeline.execute", str(plan), folder.name]
+        command = [sys.executable, "-m", "pipeline.backend.job_process", str(plan), folder.name]
         subprocess.run(command, cwd=project, env=given, check=True, stdout=subprocess.DEVNULL)
         record = json.loads((folder / "record.json").read_text())
         assert record["usage"]["warm_start"] == (how == "warm")

@@ -1,0 +1,1 @@
+"""What runs: Snakemake's side of a plan, the job process, the stage process."""

@@ -1,0 +1,1 @@
+"""Warm starts: a process that has imported torch once and forks CPU jobs from itself."""

@@ -1,0 +1,1 @@
+"""What grading processes share."""

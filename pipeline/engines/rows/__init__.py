@@ -1,0 +1,1 @@
+"""Rows: Parquet, files, the hub, fields."""

@@ -1,0 +1,1 @@
+"""Drawing responses: the decode loop, vLLM, shards."""

@@ -1,0 +1,1 @@
+"""Rows made from responses and dialogues."""

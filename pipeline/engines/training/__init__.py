@@ -1,0 +1,1 @@
+"""What SFT and RL share: arguments, order, log, several processes."""

@@ -1,0 +1,1 @@
+"""Claims, figures and tables, compiled into a report's request."""

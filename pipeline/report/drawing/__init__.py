@@ -1,0 +1,1 @@
+"""What is drawn: figures, forests and tables."""

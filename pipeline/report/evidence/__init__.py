@@ -1,0 +1,1 @@
+"""What a page is drawn from: records, scores and their summaries."""

@@ -1,0 +1,1 @@
+"""What the planner asks of the report: the vocabulary that both share."""

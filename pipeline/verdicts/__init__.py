@@ -1,0 +1,1 @@
+"""Is it true: estimates, intervals and the decision of claims."""
