@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import ROOT
 
-pytest_plugins = ["tests.support.smoke", "tests.support.stage_runs"]
+pytest_plugins = ["tests.support.disks", "tests.support.smoke", "tests.support.stage_runs"]
 
 GOLDEN = ROOT / "tests" / "golden"
 

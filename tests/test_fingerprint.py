@@ -60,19 +60,6 @@ def test_what_has_no_stable_identity_is_refused_with_the_remedy(value) -> None:
     assert caught.value.remedy
 
 
-def test_every_stage_field_says_whether_it_is_content_or_placement() -> None:
-    from pipeline import stages
-    from tests.support.models import config_models
-
-    models = [model for name in stages.NAMES for model in config_models(stages.load(name).Config)]
-    assert len(models) > 15
-    for model in models:
-        for name, field in model.model_fields.items():
-            extra = field.json_schema_extra or {}
-            assert extra.get("role") in ("content", "placement"), f"{model.__name__}.{name}"
-            assert field.description, f"{model.__name__}.{name} lacks a description"
-
-
 def test_a_nested_configuration_that_differs_in_placement_alone_is_left_out() -> None:
     class Inner(Config):
         """A nested configuration."""

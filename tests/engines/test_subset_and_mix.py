@@ -1,5 +1,7 @@
 """Nested subsets and mixtures: properties first."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,8 @@ from pipeline.engines.rows.store import first_by_key
 from pipeline.errors import InputError
 from pipeline.stages.mix import MixConfig
 from pipeline.stages.subset import SubsetConfig
+from tests.plan.lower.test_mixtures import MIXED, choices_before
+from tests.support.studies import compile_text
 
 IDS = st.lists(st.text(min_size=1, max_size=8), unique=True, min_size=1, max_size=40)
 
@@ -197,3 +201,13 @@ def test_mixture_needs_quotas_or_weights():
     for wrong in ({}, {"quotas": (1,), "weights": (1.0,), "rows": 1}, {"weights": (1.0,)}, {"quotas": (0,)}):
         with pytest.raises(ValidationError):
             MixConfig(**wrong)
+
+
+def test_a_subset_of_a_mixture_takes_of_each_part_what_it_has_in_it(tmp_path: Path) -> None:
+    seeds = dict(choices_before(compile_text(MIXED, tmp_path), "subset", 32)[i] for i in (0, 3))
+    many, few = pl.Series([f"m{i}" for i in range(4000)]), pl.Series([f"f{i}" for i in range(300)])
+    mixture = pl.concat([first_by_key(many, seeds["mix"], 100)["id"], few])
+    taken = first_by_key(mixture, seeds["subset"], 80)["id"]
+    assert 10 <= taken.str.starts_with("m").sum() <= 30, (
+        "20 are expected; in the order of the choice it were 78"
+    )

@@ -22,3 +22,10 @@ def mounted(place: Path, options: str) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB, where we may mount one (as root, as in CI)."""
+    with mounted(tmp_path / "disk", "size=2m") as place:
+        yield place

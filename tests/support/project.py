@@ -97,3 +97,11 @@ def record_times(project: Path) -> dict[str, int]:
         str(p.relative_to(project)): p.stat().st_mtime_ns
         for p in (project / "results").glob("*/*/record.json")
     }
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    """Replace the first place of a text in the project's smoke study."""
+    path = project / "specs" / "smoke.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))

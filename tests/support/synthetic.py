@@ -1,11 +1,12 @@
-"""Synthetic finished artifacts and the request that describes them: what a report is tested on."""
+"""Synthetic finished artifacts and the request that describes them: what a report is tested on.
+
+The request alone needs no data library; numpy and polars are imported where results are written.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-
-import numpy as np
-import polars as pl
 
 from pipeline.request.request import CompiledClaim, DataNode, Part, Published, Request, Run, Unit
 from pipeline.store.record import write_record
@@ -50,6 +51,9 @@ def put_scores(
     text: str | None = None,
 ):
     """Completions, scores and a reflection analysis of one unit, drawn around an accuracy and a length."""
+    import numpy as np
+    import polars as pl
+
     rng = np.random.default_rng(seed)
     problems, samples = MEASURES[unit.measure]
     difficulty = np.random.default_rng(len(unit.measure)).normal(0, 1.2, problems)
@@ -117,6 +121,9 @@ def put_scores(
 
 def put_log(root: Path, run: Run, *, seed: int, steps: int = 300):
     """A training log with the names that trainers use, and the run's record."""
+    import numpy as np
+    import polars as pl
+
     rng = np.random.default_rng(seed)
     step = np.arange(1, steps + 1)
     if run.stage == "rl":
@@ -225,7 +232,7 @@ def make_valley(
                 + bump
             )
             tokens = stretch[unit.cell["sft"]] * (0.6 if unit.cell.get("rl") == "grpo" else 1)
-            put_scores(root, unit, 1 / (1 + np.exp(-logit)), tokens, seed=i, text=text)
+            put_scores(root, unit, 1 / (1 + math.exp(-logit)), tokens, seed=i, text=text)
             put_record(root, "checkpoint" if unit.step else "base", unit.policy) if unit.policy not in {
                 r.key for r in runs
             } else None

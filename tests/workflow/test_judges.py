@@ -8,8 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from tests.support.endpoint import Answer, Seen, say, serve
-from tests.support.project import planned_jobs, snakemake
-from tests.workflow.test_runs import edit
+from tests.support.project import edit, planned_jobs, snakemake
 
 KEY = "sk-of-a-study/0815+1"
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.project import (
     SECRET,
+    edit,
     environment,
     make_project,
     planned_jobs,
@@ -41,13 +42,6 @@ STAGES = {
     "analyse",
     "report",
 }
-
-
-def edit(project: Path, old: str, new: str) -> None:
-    path = project / "specs" / "smoke.yaml"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
 
 
 def test_plain_snakemake_runs_every_stage_and_leaves_a_report(finished: tuple[Path, str]) -> None:

@@ -10,15 +10,8 @@ import yaml
 
 from pipeline.errors import SpecErrors
 from pipeline.request.quantities import Curve, Extreme, Fact, First, Frontier, Ratio, leaves
-from tests.support import ROOT
+from tests.support.claim_docs import EXAMPLES, STUDY, compile_examples
 from tests.support.studies import compile_text
-
-BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/how-to/claims.md").read_text(), re.S)
-STUDY, *EXAMPLES = BLOCKS
-
-
-def compile_examples(folder: Path, *blocks: str):
-    return compile_text(STUDY + "\n".join(blocks), folder).studies[0]
 
 
 def claims_of(folder: Path, text: str):

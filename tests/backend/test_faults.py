@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,9 +16,8 @@ from pipeline.cli.main import main
 from pipeline.errors import InputError, RefusedError, SpecErrors, StageError, StudyError
 from pipeline.plan.compiled import compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
-from pipeline.plan.status import is_locked
 from pipeline.site import Site
-from pipeline.store.record import is_done, read_record, verify, writer_lock
+from pipeline.store.record import is_done, verify, writer_lock
 from tests.support.project import environment
 from tests.support.studies import BASIC
 
@@ -220,69 +215,6 @@ def test_verify_goes_on_after_a_record_and_a_file_that_cannot_be_read(tmp_path: 
     assert f"{plan.folder(source) / 'record.json'}: not readable as a record" in shown
     assert f"{filtered / 'rows.parquet'}: not readable: Input/output error" in shown
     assert "2 artifacts checked, 2 faults" in shown
-
-
-def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(RefusedError, match="gives no locks: Function not implemented"), writer_lock(tmp_path):
-        pass
-    assert not is_locked(tmp_path)
-
-
-CONTENT = {
-    "source": "rows.parquet", "filter": "rows.parquet", "mix": "rows.parquet", "subset": "rows.parquet",
-    "base": "model/model.safetensors", "sft": "model/model.safetensors", "rl": "model/model.safetensors",
-    "checkpoint": "model/model.safetensors", "sample": "completions.parquet", "score": "scores.parquet",
-    "analyse": "measures.parquet", "report": "numbers.csv",
-}  # fmt: skip
-
-
-KILLS = [(stage, 0.35) for stage in CONTENT] + [(stage, 0.85) for stage in ("base", "sft", "rl", "sample")]
-"""Early for every stage; late as well for those that have working files to resume from."""
-
-
-@pytest.mark.parametrize(("stage", "share"), KILLS)
-def test_a_stage_killed_in_the_middle_resumes_with_the_same_result(
-    stage: str, share: float, finished, tmp_path: Path
-) -> None:
-    """kill -9 of the job and its stage at a share of its usual time; the next run gives the same content."""
-    original, _ = finished
-    shutil.copytree(original / "results", tmp_path / "results", copy_function=os.link, symlinks=True)
-    plan_file = next((tmp_path / "results" / "plans").glob("*.json"))
-    plan = json.loads(plan_file.read_text())
-    key = next(k for k, entry in plan["artifacts"].items() if plan["configs"][entry[0]]["stage"] == stage)
-    folder = tmp_path / "results" / stage / key
-    record = read_record(folder)
-    expected = content_of(folder / CONTENT[stage])
-    shutil.rmtree(folder)
-    command = [
-        sys.executable,
-        "-m",
-        "pipeline.backend.job_process",
-        str(plan_file.relative_to(tmp_path)),
-        key,
-    ]
-    options = {"cwd": tmp_path, "env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    job = subprocess.Popen(command, start_new_session=True, **options)
-    time.sleep(max(0.3, record["seconds"] * share))
-    os.killpg(job.pid, signal.SIGKILL)
-    job.communicate()
-    again = subprocess.run(command, timeout=300, **options)
-    assert again.returncode == 0, again.stdout.decode()
-    assert verify(folder) == []
-    assert content_of(folder / CONTENT[stage]) == expected
-
-
-def content_of(path: Path):
-    """What a file says, whatever its bytes: rows of a table, else the bytes."""
-    if path.suffix == ".parquet":
-        import polars as pl
-
-        return pl.read_parquet(path).to_dicts()
-    return path.read_bytes()
 
 
 def test_an_input_that_changed_after_it_was_made_is_refused(tmp_path: Path) -> None:
