@@ -12,6 +12,9 @@ from tests.support import ROOT
 
 pytest_plugins = ["tests.support.disks", "tests.support.smoke", "tests.support.stage_runs"]
 
+RUNNING = {"tests", "backend", "house", "workflow", "test_readme.py"}
+"""Where many stages run: the folders (and a file) whose tests a warm server makes quicker."""
+
 GOLDEN = ROOT / "tests" / "golden"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,13 +25,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 def pytest_configure(config: pytest.Config) -> None:
     """One warm server for all workflow runs of the session; its jobs are those of any `studyc run`."""
     named = {Path(word.split("::")[0]).name for word in config.args}
-    if not hasattr(config, "workerinput") and named & {
-        "tests",
-        "backend",
-        "house",
-        "workflow",
-        "test_readme.py",
-    }:
+    if not hasattr(config, "workerinput") and named & RUNNING:
         from pipeline.backend.warm.client import start_server
         from pipeline.site import Site
 

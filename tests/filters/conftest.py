@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,25 +15,20 @@ from pipeline.store.job import Job
 
 
 @pytest.fixture
-def save_rows(tmp_path: Path) -> Callable[..., Path]:
+def save_rows(make_rows: Callable[..., Path]) -> Callable[..., Path]:
     """save_rows(frame or list of problems) -> the folder of a dataset artifact."""
-    numbers = itertools.count()
 
     def save(rows: pl.DataFrame | Sequence[str]) -> Path:
         if not isinstance(rows, pl.DataFrame):
             rows = pl.DataFrame({"id": [f"r{i}" for i in range(len(rows))], "problem": list(rows)})
-        folder = tmp_path / f"rows-{next(numbers)}"
-        folder.mkdir()
-        rows.write_parquet(folder / "rows.parquet")
-        return folder
+        return make_rows(rows)
 
     return save
 
 
 @pytest.fixture
-def make_filter_job(tmp_path: Path, save_rows: Callable[..., Path]) -> Callable[..., Job]:
+def make_filter_job(make_job: Callable[..., Job], save_rows: Callable[..., Path]) -> Callable[..., Job]:
     """make_filter_job(rows, {name: params}, …, seed=, batch_rows=, against=, policy=) -> Job."""
-    numbers = itertools.count()
 
     def make(rows: Any, *steps: Any, seed: int = 0, batch_rows: int = 7, **inputs: Any) -> Job:
         named = [
@@ -45,10 +39,7 @@ def make_filter_job(tmp_path: Path, save_rows: Callable[..., Path]) -> Callable[
         config = filter_stage.Config.model_validate(
             {"filters": tuple(named), "seed": seed, "batch_rows": batch_rows}
         )
-        folder = tmp_path / f"filter-{next(numbers)}"
-        folder.mkdir()
-        given = {"rows": (save_rows(rows),), **inputs}
-        return Job(key=folder.name, stage="filter", config=config, seed=0, inputs=given, folder=folder)
+        return make_job("filter", config, rows=save_rows(rows), **inputs)
 
     return make
 

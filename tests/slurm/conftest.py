@@ -66,7 +66,8 @@ class _edited:
     def __init__(self, project: Project) -> None:
         self.spec = project.folder / "specs" / "cluster.yaml"
         self.modules = [
-            project.folder / "pipeline" / name for name in ("execute.py", "record.py", "workflow.py")
+            project.folder / "pipeline" / name
+            for name in ("backend/job_process.py", "store/record.py", "backend/workflow.py")
         ]
         self.texts = {path: path.read_text() for path in (self.spec, *self.modules)}
 

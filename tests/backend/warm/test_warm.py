@@ -146,7 +146,7 @@ def test_everything_ends_with_the_process_that_started_the_server(tmp_path: Path
     script = f"""
 import os, sys, time
 from pathlib import Path
-from pipeline import warm
+from pipeline.backend.warm import client as warm
 os.environ.pop(warm.VARIABLE, None)
 environment = dict(os.environ)
 warm.start_server(environment)
