@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import pty
 import re
@@ -17,6 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pipeline.cli.progress import Live
+from pipeline.store.progress import publish_progress
 from tests.studies import BASIC
 from tests.workflow.project import environment, make_project
 
@@ -27,10 +27,7 @@ FAILING = BASIC.replace("[deduplicate]", "[deduplicate, {max_chars: 3}]")
 @pytest.mark.parametrize("width", [200, 100, 80, 60, 40])
 @pytest.mark.parametrize("no_color", [False, True])
 def test_counts_are_whole_and_lines_fit_at_every_width(width: int, no_color: bool, tmp_path: Path) -> None:
-    for name, progress in (("a", {"done": 1200, "total": 1_234_567, "unit": "rows"}), ("b", None)):
-        (tmp_path / name / "work").mkdir(parents=True)
-        if progress:
-            (tmp_path / name / "work" / "progress.json").write_text(json.dumps(progress))
+    publish_progress(tmp_path / "a", 1200, 1_234_567, "rows")
     console = Console(force_terminal=True, width=width, file=io.StringIO(), no_color=no_color)
     live = Live(console)
     running = [

@@ -20,7 +20,7 @@ from pipeline.engines.sampling.shards import Shards
 from pipeline.errors import InputError, StageError
 from pipeline.stages.sample import SampleConfig
 from pipeline.store.job import Job
-from pipeline.store.record import writer_lock
+from pipeline.store.lock import writer_lock
 
 CONFIG = SampleConfig(
     samples=4, temperature=1.0, top_p=0.95, max_new_tokens=24, precision="fp32", batch_size=16

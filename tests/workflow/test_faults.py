@@ -20,9 +20,9 @@ from pipeline.cli.main import main
 from pipeline.errors import InputError, RefusedError, SpecErrors, StageError, StudyError
 from pipeline.plan.compiled import compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
-from pipeline.plan.status import is_locked
 from pipeline.site import Site
-from pipeline.store.record import is_done, read_record, verify, writer_lock
+from pipeline.store.lock import is_locked, writer_lock
+from pipeline.store.record import is_done, read_record, verify
 from tests.studies import BASIC
 from tests.workflow.project import environment
 
