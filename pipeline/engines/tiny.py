@@ -138,7 +138,7 @@ def _train_phase(
 
     from pipeline.engines.sft import fit, read_examples, tokenize
 
-    weights, facts_file = work / "weights.safetensors", work / "facts.json"
+    weights, facts_file = work / "weights.safetensors", work / "trained.json"
     if facts_file.exists():
         load_model(model, weights)
         return json.loads(facts_file.read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pipeline.errors import StudyError
 from pipeline.store.paths import work_path
@@ -22,9 +22,12 @@ QUIET = {
 """What silences bars, advice and telemetry of the Hugging Face libraries; read when they are imported."""
 
 
+ConfigT = TypeVar("ConfigT", covariant=True)
+
+
 @dataclass(frozen=True)
-class Job:
-    """One artifact to make.
+class Job(Generic[ConfigT]):
+    """One artifact to make, by a configuration of its stage.
 
     A stage writes its final files into `folder` and everything that a retry may resume from into
     `work`; the record is written by the caller after the stage has returned, never by the stage.
@@ -33,7 +36,7 @@ class Job:
 
     key: str
     stage: str
-    config: Any
+    config: ConfigT
     seed: int
     inputs: Mapping[str, tuple[Path, ...]]
     folder: Path
