@@ -27,6 +27,7 @@ from typing import Any
 import psutil
 
 from bench.pairs import Cost, Row, cost, show
+from pipeline.store.paths import facts_path, job_path
 
 ROWS = 2_000
 PEER_ROWS = 2_000
@@ -144,7 +145,7 @@ def run_path(
     costs = {"source": _run_stage("source", place / "source", source.model_dump(mode="json"), {})}
     inputs = {"rows": [str(place / "source")], "against": benchmarks}
     costs["filter"] = _run_stage("filter", place / "filter", {"filters": steps, "seed": 0}, inputs)
-    facts = json.loads((place / "filter" / "facts.json").read_text())["facts"]
+    facts = json.loads(facts_path(place / "filter").read_text())["facts"]
     if not is_kept:
         shutil.rmtree(place / "source")
 
@@ -177,14 +178,15 @@ def subset_sizes(rows: int, left: int) -> dict[str, int]:
 def _run_stage(
     stage: str, target: Path, config: dict[str, Any], inputs: dict[str, list[str]], threads: int = THREADS
 ) -> Cost:
-    target.mkdir(parents=True)
     job = {
         "key": target.name, "stage": stage, "config": config, "seed": 0, "inputs": inputs, "folder": str(target),
         "title": stage, "hints": {},
     }  # fmt: skip
-    (target / "job.json").write_text(json.dumps(job))
+    job_file = job_path(target)
+    job_file.parent.mkdir(parents=True)
+    job_file.write_text(json.dumps(job))
     given = [f"OMP_NUM_THREADS={threads}", f"POLARS_MAX_THREADS={threads}"]
-    words = [sys.executable, "-m", "pipeline.backend.stage_process", str(target / "job.json")]
+    words = [sys.executable, "-m", "pipeline.backend.stage_process", str(job_file)]
     return cost(["env", *given, *words], target)
 
 

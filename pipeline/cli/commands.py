@@ -140,7 +140,7 @@ def verify(options: Namespace) -> int:
         fault
         for key in compiled.artifacts
         if key in compiled.done
-        for fault in verify_artifact(compiled.results / compiled.artifacts[key].stage / key)
+        for fault in verify_artifact(compiled.folder(key))
     ]
     if options.json:
         _print_json({"checked": len(compiled.done), "faults": faults})

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.plan.compiled import Plan, StudyPlan
-
-REPORTS = "reports"
-INDEX = "index"
+from pipeline.store.paths import index_path, report_path
 
 
 @dataclass(frozen=True)
@@ -34,9 +32,9 @@ def build_reports(plan: Plan) -> list[Page]:
 
     pages = []
     for study in plan.studies:
-        folder = plan.results / REPORTS / study.study.name
+        folder = report_path(plan.results, study.study.name)
         built = build(study.request(), plan.results, folder)
-        link_artifacts(plan, study, folder / INDEX)
+        link_artifacts(plan, study, index_path(plan.results, study.study.name))
         pages.append(
             Page(
                 study.study.name,
@@ -55,10 +53,9 @@ def link_artifacts(plan: Plan, study: StudyPlan, folder: Path) -> None:
         cell = folder / "_".join(f"{factor}={level}" for factor, level in unit.cell.items())
         step = f"-step{unit.step}" if unit.step is not None else ""
         name = f"{unit.measure}{step}-seed{unit.seed}"
-        policy = plan.artifacts[unit.policy]
-        _link(plan.results / policy.stage / unit.policy, cell / f"policy{step}-replicate{unit.replicate}")
-        _link(plan.results / "sample" / unit.completions, cell / f"completions-{name}")
-        _link(plan.results / "score" / unit.scores, cell / f"scores-{name}")
+        _link(plan.folder(unit.policy), cell / f"policy{step}-replicate{unit.replicate}")
+        _link(plan.folder(unit.completions), cell / f"completions-{name}")
+        _link(plan.folder(unit.scores), cell / f"scores-{name}")
 
 
 def _link(target: Path, link: Path) -> None:

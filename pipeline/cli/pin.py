@@ -9,7 +9,7 @@ from pipeline.errors import InputError
 from pipeline.plan.compiled import Plan
 from pipeline.plan.lower.sources import hub_names as hub_names_of
 from pipeline.spec.lock import KINDS, Lock
-from pipeline.store.record import write_atomically
+from pipeline.store.atomic import write_atomically
 
 HEADER = "# Commits of the hub names that the specs in this folder use; written by `studyc pin`.\n"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from pipeline.plan.status import count_text
+from pipeline.store.progress import read_progress
 
 BARS = ((100, 28), (72, 10))
 """Bars from this width of the terminal, of this many columns; on narrower ones names and counts need all of it."""
@@ -46,12 +46,11 @@ class Live:
         for name, folder in running:
             if folder not in self.tasks:
                 self.tasks[folder] = self._add(name)
-            try:
-                found = json.loads((folder / "work" / "progress.json").read_text())
-            except (OSError, ValueError):
+            found = read_progress(folder)
+            if found is None:
                 continue
             self.progress.update(
-                self.tasks[folder], completed=found["done"], total=found["total"], count=count_text(found)
+                self.tasks[folder], completed=found.done, total=found.total, count=count_text(found)
             )
         self._fit()
 

@@ -22,9 +22,11 @@ from pipeline.errors import RefusedError
 from pipeline.locate import read_yaml
 from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.frozen import refuse_unpinned
-from pipeline.plan.status import failures, in_one_value, is_locked, progress_line
+from pipeline.plan.status import failures, in_one_value, progress_line
 from pipeline.plan.text import counts_table
 from pipeline.site import DEFAULT
+from pipeline.store.lock import is_locked
+from pipeline.store.paths import run_log_path
 from pipeline.store.record import is_done
 
 INCOMPLETE = 3
@@ -52,7 +54,7 @@ def run_studies(
         return subprocess.call(command)
     if is_quiet:
         return _finish(plan, _wait_for(subprocess.Popen(command)), None)
-    log = results / "logs" / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    log = run_log_path(results, f"{datetime.datetime.now():%Y%m%d-%H%M%S}")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
         child = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
@@ -133,7 +135,7 @@ class _Follower:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.open = {key: plan.results / plan.artifacts[key].stage / key for key in plan.to_run}
+        self.open = {key: plan.folder(key) for key in plan.to_run}
         self.total = len(self.open)
         self.started = time.monotonic()
         self.spoken: dict[str, tuple[float, str]] = {}

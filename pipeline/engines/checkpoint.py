@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from pipeline.store.atomic import replaced_folder
 from pipeline.store.job import Job
 
 
@@ -32,14 +33,11 @@ def publish_step(job: Job) -> dict[str, Any]:
 
 def link_folder(source: Path, target: Path) -> None:
     """Hard-link a folder's files (copy them across file systems), whole or not at all."""
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    for path in sorted(p for p in source.rglob("*") if p.is_file()):
-        copy = scratch / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path, copy)
-        except OSError:
-            shutil.copyfile(path, copy)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(scratch, target)
+    with replaced_folder(target) as scratch:
+        for path in sorted(p for p in source.rglob("*") if p.is_file()):
+            copy = scratch / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, copy)
+            except OSError:
+                shutil.copyfile(path, copy)

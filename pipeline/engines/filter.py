@@ -25,6 +25,7 @@ from pipeline.filters._pool import Workers
 from pipeline.fingerprint import canonical_json, digest
 from pipeline.stages.filter import FilterConfig
 from pipeline.stages.source import digest_path
+from pipeline.store.atomic import replaced_file
 from pipeline.store.job import Job
 
 
@@ -114,9 +115,8 @@ def _judge_once(
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"filter {config.filters[number].name} cannot read its rows: {reason}") from error
-    scratch = path.with_name(f".{path.name}-{os.getpid()}")
-    verdicts.write_parquet(scratch)
-    os.replace(scratch, path)
+    with replaced_file(path) as scratch:
+        verdicts.write_parquet(scratch)
     return verdicts
 
 

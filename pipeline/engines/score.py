@@ -8,7 +8,6 @@ column, or that have no row.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from dataclasses import replace
@@ -23,6 +22,7 @@ from pipeline.engines.sampling.shards import is_whole
 from pipeline.errors import InputError
 from pipeline.grading import Grader, Rule, Verdict, find_box
 from pipeline.stages.score import ScoreConfig
+from pipeline.store.atomic import replaced_file
 from pipeline.store.job import Job
 
 PART_ROWS = 1024
@@ -191,6 +191,5 @@ def count_rows(rows: pl.LazyFrame, source: Path) -> int:
 
 def write_parquet(table: pl.DataFrame, target: Path) -> None:
     """Write and rename, so that the file is either whole or absent."""
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    table.write_parquet(scratch)
-    os.replace(scratch, target)
+    with replaced_file(target) as scratch:
+        table.write_parquet(scratch)

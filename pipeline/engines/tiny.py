@@ -9,7 +9,6 @@ architecture whatever was saved; the words are added tokens, which survive.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from pipeline.engines.policy.folder import quiet_libraries, save_policy
 from pipeline.errors import InputError
 from pipeline.stages.base import Phase, TinyModel
 from pipeline.stages.sft import SftConfig
+from pipeline.store.atomic import write_atomically
 from pipeline.store.job import Job
 
 PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
@@ -138,7 +138,7 @@ def _train_phase(
 
     from pipeline.engines.sft import fit, read_examples, tokenize
 
-    weights, facts_file = work / "weights.safetensors", work / "facts.json"
+    weights, facts_file = work / "weights.safetensors", work / "trained.json"
     if facts_file.exists():
         load_model(model, weights)
         return json.loads(facts_file.read_text())
@@ -153,9 +153,7 @@ def _train_phase(
         lambda: model, tokenizer, tokens, settings, seed=job.seed + index, work=work, progress=progress
     )
     save_model(model, weights)
-    scratch = work / ".facts.json"
-    scratch.write_text(json.dumps(facts))
-    os.replace(scratch, facts_file)
+    write_atomically(facts_file, json.dumps(facts))
     return facts
 
 

@@ -27,7 +27,8 @@ from pipeline.request.request import CompiledClaim, GivenMetric, Part, Request
 from pipeline.spec import read_study
 from pipeline.spec.lock import FILE_NAME
 from pipeline.spec.study import Study
-from pipeline.store.record import NAME as RECORD
+from pipeline.store.paths import artifact_path
+from pipeline.store.record import is_recorded, is_started, list_begun
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,8 @@ class Plan:
     @functools.cached_property
     def begun(self) -> frozenset[str]:
         """The artifacts that have a folder: one listing per stage, however many artifacts there are."""
-        present: dict[str, frozenset[str]] = {}
-        for stage in {settled.stage for settled in self.settled}:
-            try:
-                present[stage] = frozenset(os.listdir(self.results / stage))
-            except OSError:
-                present[stage] = frozenset()
+        used = {settled.stage for settled in self.settled}
+        present = {stage: list_begun(self.results, stage) for stage in used}
         return frozenset(
             key for key, artifact in self.artifacts.items() if key in present[artifact.settled.stage]
         )
@@ -89,7 +86,8 @@ class Plan:
     @functools.cached_property
     def done(self) -> frozenset[str]:
         """The artifacts that have a record."""
-        return frozenset(key for key in self.begun if os.path.exists(f"{self._folder(key)}/{RECORD}"))
+        artifacts, results = self.artifacts, str(self.results)
+        return frozenset(key for key in self.begun if is_recorded(results, artifacts[key].stage, key))
 
     @functools.cached_property
     def to_run(self) -> Mapping[str, str]:
@@ -104,15 +102,16 @@ class Plan:
         return dict(reversed(reasons.items()))
 
     def _reason(self, key: str, inputs: Sequence[str]) -> str:
-        if key in self.begun and os.path.exists(f"{self._folder(key)}/work"):
+        if key in self.begun and is_started(self.results, self.artifacts[key].stage, key):
             return "started earlier and not finished: it resumes"
         missing = [name for name in inputs if name not in self.done]
         if missing:
             return f"not done; waits for {len(missing)} input{'s' if len(missing) > 1 else ''}"
         return "not done; its inputs are"
 
-    def _folder(self, key: str) -> str:
-        return f"{self.results}/{self.artifacts[key].stage}/{key}"
+    def folder(self, key: str) -> Path:
+        """The folder of an artifact."""
+        return artifact_path(self.results, self.artifacts[key].stage, key)
 
     @functools.cached_property
     def unpinned(self) -> tuple[tuple[str, str], ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.errors import Location, Problem
 from pipeline.spec.levels import Problems
 from pipeline.stages.source import digest_path
+from pipeline.store.atomic import replaced_file
 
 MISSING = "missing"
 
@@ -73,8 +74,7 @@ def _keep(cache_file: Path, cache: dict[str, list]) -> None:
     """Write the cache; a read-only home only makes the next plan slower."""
     try:
         cache_file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = cache_file.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(cache))
-        os.replace(scratch, cache_file)
+        with replaced_file(cache_file) as scratch:
+            scratch.write_text(json.dumps(cache))
     except OSError:
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from pipeline.plan.artifact import Artifact, fingerprint_payload
 from pipeline.plan.compiled import Plan
 from pipeline.plan.status import command_alone
 from pipeline.store.attempts import last_words, newest_log
+from pipeline.store.record import list_done, read_record
 
 MAX_COMPARED = 2_000
 """Finished artifacts of the stage that are looked at for the nearest one."""
@@ -64,7 +64,6 @@ def explain(plan: Plan, name: str) -> Explanation:
     payload = flatten(fingerprint_payload(artifact.settled, artifact.seed, artifact.inputs))
     shown = {k: v for k, v in payload.items() if not k.startswith("inputs.")}
     nearest, changes = (None, ()) if key in plan.done else _nearest(plan, artifact, payload)
-    folder = plan.results / artifact.stage / key
     return Explanation(
         key=key,
         stage=artifact.stage,
@@ -79,7 +78,7 @@ def explain(plan: Plan, name: str) -> Explanation:
         nearest=nearest,
         changes=changes,
         needed_by=tuple(k for k, other in plan.artifacts.items() if key in other.input_keys),
-        last_words=last_words(newest_log(folder)) if key not in plan.done else (),
+        last_words=last_words(newest_log(plan.folder(key))) if key not in plan.done else (),
         command="" if key in plan.done else command_alone(plan, key),
     )
 
@@ -108,11 +107,10 @@ def _nearest(
 ) -> tuple[str | None, tuple[tuple[str, Any, Any], ...]]:
     """The finished artifact of the same stage with the fewest differences, and those differences."""
     best: tuple[int, str, tuple[tuple[str, Any, Any], ...]] | None = None
-    folders = sorted((plan.results / artifact.stage).glob("*/record.json"))[:MAX_COMPARED]
-    for path in folders:
+    for folder in list_done(plan.results, artifact.stage)[:MAX_COMPARED]:
         try:
-            record = json.loads(path.read_text())
-        except (OSError, ValueError):
+            record = read_record(folder)
+        except InputError:
             continue
         inputs = {role: [k[-12:] for k in keys] for role, keys in record.get("inputs", {}).items()}
         other = flatten({
@@ -124,7 +122,7 @@ def _nearest(
             changes = tuple(
                 (name, other.get(name, "default"), payload.get(name, "default")) for name in names
             )
-            best = (len(names), path.parent.name, changes)
+            best = (len(names), folder.name, changes)
     if best is None or best[0] > 6:
         return None, ()
     return best[1], best[2]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -22,13 +21,13 @@ from pipeline.errors import InputError, RefusedError
 from pipeline.fingerprint import SCHEME
 from pipeline.plan.artifact import Artifact
 from pipeline.site import Site
-from pipeline.store.record import write_atomically
+from pipeline.store.atomic import added_folder, write_atomically
+from pipeline.store.paths import artifact_path, code_path, plan_path
 
 if TYPE_CHECKING:  # every job reads a frozen plan: none should wait for the planner's modules
     from pipeline.plan.compiled import Plan
 
 FORMAT = 1
-PLANS = "plans"
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -62,7 +61,7 @@ class FrozenPlan:
     @property
     def code(self) -> Path:
         """The folder that holds the package that jobs run."""
-        return (self.results / PLANS / "code" / self.content["code"]).absolute()
+        return code_path(self.results, self.content["code"]).absolute()
 
     def _entry(self, key: str) -> list[Any]:
         try:
@@ -81,7 +80,7 @@ class FrozenPlan:
 
     def folder(self, key: str) -> Path:
         """The folder of an artifact."""
-        return self.results / self.stage(key) / key
+        return artifact_path(self.results, self.stage(key), key)
 
     def config(self, key: str) -> Mapping[str, Any]:
         """An artifact's configuration, content and placement."""
@@ -162,7 +161,7 @@ def freeze(plan: Plan, site: Site) -> FrozenPlan:
         "commit": code_commit(),
     }
     name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-    return FrozenPlan(content, plan.results / PLANS / f"{name}.json")
+    return FrozenPlan(content, plan_path(plan.results, name))
 
 
 def write_frozen(plan: Plan, frozen: FrozenPlan) -> None:
@@ -232,13 +231,12 @@ def _families(plan: Plan) -> dict[str, dict[str, Any]]:
 
 def _sibling(plan: Plan, artifact: Artifact) -> dict[str, Any]:
     problems = dict(artifact.inputs)["problems"][0]
-    folder = plan.results / plan.artifacts[problems].stage / problems
     return {
         "key": artifact.key,
         "config": artifact.settled.config.model_dump(mode="json"),
         "seed": artifact.seed,
-        "problems": str(folder),
-        "folder": str(plan.results / "sample" / artifact.key),
+        "problems": str(plan.folder(problems)),
+        "folder": str(plan.folder(artifact.key)),
     }
 
 
@@ -256,20 +254,14 @@ def code_digest() -> str:
 
 def snapshot_code(results: Path, name: str) -> None:
     """Copy the package into the results under the name of its content, unless it is there."""
-    target = results / PLANS / "code" / name
+    target = code_path(results, name)
     if target.is_dir():
         return
-    scratch = target.with_name(f".{name}.{os.getpid()}")
-    try:
+    with added_folder(target) as scratch:
         for path in _package_files():
             copy = scratch / PACKAGE.name / path.relative_to(PACKAGE)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
-        os.replace(scratch, target)
-    except OSError:
-        shutil.rmtree(scratch, ignore_errors=True)
-        if not target.is_dir():
-            raise
 
 
 def code_commit() -> str:

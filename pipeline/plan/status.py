@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.plan.compiled import Plan, StudyPlan
 from pipeline.store.attempts import read_ending
-from pipeline.store.record import NAME as RECORD
+from pipeline.store.lock import is_locked
+from pipeline.store.paths import record_path
+from pipeline.store.progress import Progress, read_progress
 from pipeline.store.record import is_done
 
 STATES = ("done", "running", "failed", "waiting")
@@ -52,30 +51,13 @@ class StatusGrid:
     failed: tuple[Failure, ...]
 
 
-def is_locked(folder: Path) -> bool:
-    """Whether a process holds the writer's lock of an artifact."""
-    try:
-        descriptor = os.open(folder / ".lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    except OSError:  # no locks here; who writes is told so
-        return False
-    finally:
-        os.close(descriptor)
-
-
 def state_of(plan: Plan, key: str) -> str:
     """done, running, failed or waiting."""
     if key in plan.done:
         return "done"
     if key not in plan.begun:
         return "waiting"
-    folder = plan.results / plan.artifacts[key].stage / key
+    folder = plan.folder(key)
     if is_locked(folder):
         return "running"
     if is_done(folder):  # since the plan looked
@@ -86,22 +68,18 @@ def state_of(plan: Plan, key: str) -> str:
 def progress_line(plan: Plan, key: str) -> str:
     """`sft sft=64 · seed 1: 120/400 steps`, from what the stage last published."""
     artifact = plan.artifacts[key]
-    path = plan.results / artifact.stage / key / "work" / "progress.json"
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
+    found = read_progress(plan.folder(key))
+    if found is None:
         return f"{artifact.stage} {artifact.title}: starting"
-    quiet = time.time() - found["time"]
+    quiet = time.time() - found.at
     late = f", silent for {quiet / 60:.0f} min" if quiet > 300 else ""
     return f"{artifact.stage} {artifact.title}: {count_text(found)}{late}"
 
 
-def count_text(found: Mapping[str, Any]) -> str:
+def count_text(found: Progress) -> str:
     """`1,200/4,000 rollouts`, from what a stage publishes; whole numbers in full, however large."""
-    done, total = (
-        f"{found[x]:,.0f}" if found[x] == int(found[x]) else f"{found[x]:,.2f}" for x in ("done", "total")
-    )
-    return f"{done}/{total} {found['unit']}"
+    done, total = (f"{x:,.0f}" if x == int(x) else f"{x:,.2f}" for x in (found.done, found.total))
+    return f"{done}/{total} {found.unit}"
 
 
 def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
@@ -153,7 +131,7 @@ def _lineage(plan: Plan, policy: str) -> list[str]:
 
 
 def _failure(plan: Plan, key: str) -> Failure:
-    ending = read_ending(plan.results / plan.artifacts[key].stage / key)
+    ending = read_ending(plan.folder(key))
     message, remedy = (ending.what, ending.remedy) if ending else ("failed without a message", "")
     return Failure(key, message, remedy, command_alone(plan, key))
 
@@ -163,7 +141,7 @@ def command_alone(plan: Plan, key: str) -> str:
     specs = [study.study.document.file for study in plan.studies]
     named = f"{'study' if len(specs) == 1 else 'studies'}={in_one_value(specs)}"
     elsewhere = [f"results={plan.results}"] if str(plan.results) != "results" else []
-    record = plan.results / plan.artifacts[key].stage / key / RECORD
+    record = record_path(plan.folder(key))
     return shlex.join(["snakemake", str(record), "--config", named, *elsewhere])
 
 

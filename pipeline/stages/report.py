@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.fingerprint import Config as BaseConfig
 from pipeline.fingerprint import content, placement
 from pipeline.store.job import Job
+from pipeline.store.paths import results_of_artifact
 
 NAME = "report"
 VERSION = 3
@@ -39,6 +40,6 @@ def run(job: Job) -> dict[str, Any]:
 
     job.progress(0, 1, "pages")
     request = job.hints.get("request") or job.config.request
-    built = build(Request.from_plain(request), job.folder.parent.parent, job.folder)
+    built = build(Request.from_plain(request), results_of_artifact(job.folder), job.folder)
     job.progress(1, 1, "pages")
     return {"claims": built.claims, "n_missing": built.n_missing, "n_artifacts": built.n_artifacts}

@@ -1,7 +1,7 @@
 """Attempts at an artifact: the log of each, and how the last one ended where it left no record.
 
-Under `work/`: `attempts/<n>.log` has an attempt's output; `failure.json` says why it ended and what to do. A process
-that is killed cannot say anything: an attempt with a log, no record and no note ended without a word.
+Each attempt has a log of its output; a note says why the last one failed and what to do. A process that is killed
+cannot say anything: an attempt with a log, no record and no note ended without a word.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import StageError, StudyError
+from pipeline.store.atomic import move_file, scratch_path
+from pipeline.store.paths import attempts_path, failure_path, failure_reserve_path, work_path
 
-NOTE = "failure.json"
-RESERVE = ".failure.json"
 RESERVED_BYTES = 4096
 NO_SPACE = (
     "No space left on device",
@@ -39,34 +39,40 @@ class Ending:
     remedy: str
 
 
-def begin(work: Path) -> Path:
-    """Forget how the last attempt ended; returns where this one's log goes.
+def begin(folder: Path) -> Path:
+    """Begin an attempt at an artifact: forget how the last one ended; returns where this one's log goes.
 
     The note of a failure gets its place on the disk now: when the disk is full there is none.
     """
-    attempts = work / "attempts"
-    attempts.mkdir(exist_ok=True)
-    (work / RESERVE).write_bytes(b" " * RESERVED_BYTES)
-    (work / NOTE).unlink(missing_ok=True)
-    log = attempts / f"{len(list(attempts.glob('*.log'))) + 1:03d}.log"
+    work_path(folder).mkdir(exist_ok=True)
+    logs = attempts_path(folder)
+    logs.mkdir(exist_ok=True)
+    failure_reserve_path(folder).write_bytes(b" " * RESERVED_BYTES)
+    failure_path(folder).unlink(missing_ok=True)
+    log = logs / f"{len(list(logs.glob('*.log'))) + 1:03d}.log"
     log.touch()
     return log
 
 
-def note_failure(work: Path, error: StudyError) -> None:
+def succeed(folder: Path) -> None:
+    """End an attempt that left a record: it needs no place for a note."""
+    failure_reserve_path(folder).unlink(missing_ok=True)
+
+
+def note_failure(folder: Path, error: StudyError) -> None:
     """Leave word of a failure, unless somebody has: of several processes the first says why, the others lost it."""
-    if (work / NOTE).exists():
+    if failure_path(folder).exists():
         return
     said = {"kind": type(error).__name__, "what": error.what, "remedy": error.remedy}
-    mine = work / f"{RESERVE}.{os.getpid()}"
+    mine = scratch_path(failure_path(folder))
     with contextlib.suppress(FileNotFoundError):
-        (work / RESERVE).rename(mine)
+        move_file(failure_reserve_path(folder), mine)
     descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT, 0o644)
     try:
         os.pwrite(descriptor, json.dumps(said).encode().ljust(RESERVED_BYTES), 0)
     finally:
         os.close(descriptor)
-    os.replace(mine, work / NOTE)
+    move_file(mine, failure_path(folder))
 
 
 def read_ending(folder: Path) -> Ending | None:
@@ -74,7 +80,7 @@ def read_ending(folder: Path) -> Ending | None:
     log = newest_log(folder)
     where = f"log: {log}" if log and log.stat().st_size else ""
     try:
-        said = json.loads((folder / "work" / NOTE).read_text())
+        said = json.loads(failure_path(folder).read_text())
         return Ending(said["what"], "\n".join(filter(None, [said["remedy"], where])))
     except (OSError, ValueError, KeyError):
         pass
@@ -88,7 +94,7 @@ def read_ending(folder: Path) -> Ending | None:
 
 def newest_log(folder: Path) -> Path | None:
     """The log of the last attempt at an artifact."""
-    return max((folder / "work" / "attempts").glob("*.log"), default=None)
+    return max(attempts_path(folder).glob("*.log"), default=None)
 
 
 def explain_exit(code: int, log: Path) -> StageError:

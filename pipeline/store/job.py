@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pipeline.errors import StudyError
+from pipeline.store.paths import work_path
+from pipeline.store.progress import publish_progress
 
 QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -23,9 +22,12 @@ QUIET = {
 """What silences bars, advice and telemetry of the Hugging Face libraries; read when they are imported."""
 
 
+ConfigT = TypeVar("ConfigT", covariant=True)
+
+
 @dataclass(frozen=True)
-class Job:
-    """One artifact to make.
+class Job(Generic[ConfigT]):
+    """One artifact to make, by a configuration of its stage.
 
     A stage writes its final files into `folder` and everything that a retry may resume from into
     `work`; the record is written by the caller after the stage has returned, never by the stage.
@@ -34,7 +36,7 @@ class Job:
 
     key: str
     stage: str
-    config: Any
+    config: ConfigT
     seed: int
     inputs: Mapping[str, tuple[Path, ...]]
     folder: Path
@@ -44,7 +46,7 @@ class Job:
     @property
     def work(self) -> Path:
         """The folder of working files; it survives failures and is made on first use."""
-        path = self.folder / "work"
+        path = work_path(self.folder)
         path.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -56,18 +58,5 @@ class Job:
         return paths[0]
 
     def progress(self, done: float, total: float, unit: str, **extra: float | str) -> None:
-        """Publish how far the stage is (work/progress.json, replaced atomically, at most 2 a second)."""
-        if os.environ.get("RANK", "0") != "0":
-            return
-        now = time.time()
-        target = self.work / "progress.json"
-        last = _last_report.get(self.key, 0.0)
-        if now - last < 0.5 and done < total:
-            return
-        _last_report[self.key] = now
-        scratch = target.with_name(f".progress-{os.getpid()}.json")
-        scratch.write_text(json.dumps({"done": done, "total": total, "unit": unit, "time": now, **extra}))
-        os.replace(scratch, target)
-
-
-_last_report: dict[str, float] = {}
+        """Publish how far the stage is (pipeline.store.progress)."""
+        publish_progress(self.folder, done, total, unit, **extra)

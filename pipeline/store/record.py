@@ -1,4 +1,4 @@
-"""Records: the file whose presence means that an artifact is complete, and the lock of its writer.
+"""Records: the file whose presence means that an artifact is complete.
 
 `record.json` is written last and atomically, after every other file has reached the disk; it holds the
 artifact's identity, its provenance, what was measured, and the checksum of every file beside it (the
@@ -7,43 +7,61 @@ working files under `work/` are not part of the artifact). No record: not done.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import socket
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError, RefusedError
+from pipeline.errors import InputError
+from pipeline.store.atomic import write_atomically
+from pipeline.store.paths import RECORD, WORK, record_path, record_text, stage_path, work_text
 
-NAME = "record.json"
 FORMAT = 1
-WORK = "work"
-WAIT_SECONDS = 0.5
 _CHUNK = 1 << 22
-
-
-def record_path(results: Path, stage: str, key: str) -> Path:
-    """Where the record of an artifact lies."""
-    return results / stage / key / NAME
 
 
 def is_done(folder: Path) -> bool:
     """Whether an artifact is complete."""
-    return (folder / NAME).is_file()
+    return record_path(folder).is_file()
+
+
+def is_recorded(results: Path | str, stage: str, key: str) -> bool:
+    """`is_done` by name, for whom asks about every artifact of a large plan."""
+    return os.path.exists(record_text(results, stage, key))
+
+
+def is_started(results: Path | str, stage: str, key: str) -> bool:
+    """Whether an attempt at an artifact left working files; by name, like `is_recorded`."""
+    return os.path.exists(work_text(results, stage, key))
+
+
+def list_stages(results: Path) -> list[str]:
+    """The folders of results/, in order: every stage that has artifacts is among them."""
+    return sorted(path.name for path in results.iterdir() if path.is_dir()) if results.is_dir() else []
+
+
+def list_begun(results: Path, stage: str) -> frozenset[str]:
+    """The keys of a stage that have a folder, done or not; one listing, however many there are."""
+    try:
+        return frozenset(os.listdir(stage_path(results, stage)))
+    except OSError:
+        return frozenset()
+
+
+def list_done(results: Path, stage: str) -> list[Path]:
+    """The folders of a stage's finished artifacts, in order."""
+    return sorted(path.parent for path in stage_path(results, stage).glob(f"*/{RECORD}"))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The record of an artifact; InputError where it is missing or not a record."""
-    path = folder / NAME
+    path = record_path(folder)
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
-        raise InputError(f"{folder}: not done, it has no {NAME}", "Run the study.") from None
+        raise InputError(f"{folder}: not done, it has no {RECORD}", "Run the study.") from None
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: not readable as a record: {error}", "Move the folder away and run the study again."
@@ -64,7 +82,7 @@ def artifact_files(folder: Path) -> list[Path]:
         folders[:] = sorted(
             f for f in folders if not (here == folder and f == WORK) and not f.startswith(".")
         )
-        found += [here / n for n in names if not n.startswith(".") and not (here == folder and n == NAME)]
+        found += [here / n for n in names if not n.startswith(".") and not (here == folder and n == RECORD)]
     return sorted(found)
 
 
@@ -88,23 +106,10 @@ def write_record(folder: Path, content: Mapping[str, Any]) -> None:
             os.close(descriptor)
         files[str(path.relative_to(folder))] = {"sha256": checksum(path), "bytes": path.stat().st_size}
     write_atomically(
-        folder / NAME,
+        record_path(folder),
         json.dumps({"format": FORMAT, **content, "files": files}, indent=1, sort_keys=True, allow_nan=False)
         + "\n",
     )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by a text: it is there whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
-    try:
-        with scratch.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def find_damage(folder: Path) -> str | None:
@@ -138,47 +143,3 @@ def _fault(path: Path, expected: Mapping[str, Any]) -> str | None:
     except OSError as error:
         return f"{path}: not readable: {error.strerror}"
     return None
-
-
-@contextlib.contextmanager
-def writer_lock(folder: Path, wait: Callable[[str], None] | None = None) -> Iterator[int]:
-    """Hold the only right to write an artifact. Where another process holds it: `wait` is told whom we wait for; else RefusedError.
-
-    The lock is the kernel's (it vanishes with its holder, also on kill -9) and is inherited by child
-    processes that are given the yielded descriptor, so an orphan still keeps others out.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        if not _take(descriptor):
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-            if wait is None:
-                raise RefusedError(
-                    f"{folder}: being written by {holder}",
-                    "Wait for it to end, or end it; the lock goes with the process.",
-                )
-            wait(holder)
-            while not _take(descriptor, tries=1):
-                time.sleep(WAIT_SECONDS)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, tries: int = 10) -> bool:
-    """Take the lock; `status` may hold it for a moment, so a few tries."""
-    for left in reversed(range(tries)):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if left:
-                time.sleep(0.1)
-        except OSError as error:
-            raise RefusedError(
-                f"the file system of the results gives no locks: {error.strerror}",
-                "Name a results folder on one that does (Lustre does where it is mounted with -o flock).",
-            ) from None
-    return False

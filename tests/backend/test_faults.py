@@ -17,7 +17,8 @@ from pipeline.errors import InputError, RefusedError, SpecErrors, StageError, St
 from pipeline.plan.compiled import compile_plan
 from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
 from pipeline.site import Site
-from pipeline.store.record import is_done, verify, writer_lock
+from pipeline.store.lock import writer_lock
+from pipeline.store.record import is_done, verify
 from tests.support.project import environment
 from tests.support.studies import BASIC
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pipeline.cli.progress import Live
+from pipeline.store.progress import publish_progress
 from tests.support.project import environment
 from tests.support.studies import BASIC
 
@@ -20,10 +20,7 @@ from tests.support.studies import BASIC
 @pytest.mark.parametrize("width", [200, 100, 80, 60, 40])
 @pytest.mark.parametrize("no_color", [False, True])
 def test_counts_are_whole_and_lines_fit_at_every_width(width: int, no_color: bool, tmp_path: Path) -> None:
-    for name, progress in (("a", {"done": 1200, "total": 1_234_567, "unit": "rows"}), ("b", None)):
-        (tmp_path / name / "work").mkdir(parents=True)
-        if progress:
-            (tmp_path / name / "work" / "progress.json").write_text(json.dumps(progress))
+    publish_progress(tmp_path / "a", 1200, 1_234_567, "rows")
     console = Console(force_terminal=True, width=width, file=io.StringIO(), no_color=no_color)
     live = Live(console)
     running = [

@@ -22,12 +22,12 @@ from pipeline.engines.policy.folder import (
     check_policy_folder,
     check_vocabulary,
     load_tokenizer,
-    publish_folder,
     quiet_libraries,
 )
 from pipeline.errors import InputError, RefusedError
 from pipeline.stages.base import HubModel, LocalModel
 from pipeline.stages.source import digest_path
+from pipeline.store.atomic import replaced_folder
 from pipeline.store.job import Job
 
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*", "README.md")
@@ -80,14 +80,11 @@ def copy_policy(job: Job, config: LocalModel) -> dict[str, Any]:
 
 def _place(job: Job, source: Path, *, link: bool) -> dict[str, Any]:
     check_policy_folder(source)
-    scratch = job.folder / f".model-{os.getpid()}"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    placed_bytes = sum(_place_file(path, scratch / path.name, link=link) for path in _policy_files(source))
-    facts = _check(scratch)
-    publish_folder(scratch, job.folder / "model")
+    with replaced_folder(job.folder / "model") as scratch:
+        placed = [_place_file(path, scratch / path.name, link=link) for path in _policy_files(source)]
+        facts = _check(scratch)
     job.progress(1, 1, "models")
-    return facts | {"bytes": placed_bytes}
+    return facts | {"bytes": sum(placed)}
 
 
 def _policy_files(source: Path) -> Iterable[Path]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.prompt import Prompt
+from pipeline.store.atomic import replaced_folder
 from pipeline.store.job import QUIET
 
 # Llama 3's templates write today's date into the system message, and this one where they are told none
@@ -204,27 +205,11 @@ def save_policy(model: Any, tokenizer: Any, folder: Path, *, start: Path | None 
 
     The generation defaults are those of policy `start`, where it is given and has some.
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = folder.with_name(f".{folder.name}-{os.getpid()}")
-    for left in folder.parent.glob(f".{folder.name}-*"):  # gigabytes of an attempt that was killed here
-        shutil.rmtree(left, ignore_errors=True)
-    model.save_pretrained(scratch, safe_serialization=True)
-    tokenizer.save_pretrained(scratch)
-    if start and (start / "generation_config.json").is_file():
-        shutil.copyfile(start / "generation_config.json", scratch / "generation_config.json")
-    publish_folder(scratch, folder)
-
-
-def publish_folder(scratch: Path, folder: Path) -> None:
-    """Move a complete scratch folder to its final name; an older folder there is replaced."""
-    if folder.exists():
-        outdated = folder.with_name(f".{folder.name}-{os.getpid()}-outdated")
-        os.replace(folder, outdated)
-        os.replace(scratch, folder)
-        shutil.rmtree(outdated, ignore_errors=True)
-    else:
-        os.replace(scratch, folder)
+    with replaced_folder(Path(folder)) as scratch:
+        model.save_pretrained(scratch, safe_serialization=True)
+        tokenizer.save_pretrained(scratch)
+        if start and (start / "generation_config.json").is_file():
+            shutil.copyfile(start / "generation_config.json", scratch / "generation_config.json")
 
 
 def check_vocabulary(folder: Path, tokenizer: Any, rows: int) -> None:

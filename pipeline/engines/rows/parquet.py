@@ -8,7 +8,6 @@ the rows that were not chosen.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError
+from pipeline.store.atomic import move_file, remove_leftovers, scratch_path
 
 ROW_GROUP = 1024
 """Most rows of one Parquet row group: what a reader or writer of long traces holds at once."""
@@ -46,11 +46,8 @@ class RowWriter:
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        self.scratch = target.with_name(f".{target.name}-{os.getpid()}")
-        for left in target.parent.glob(
-            f".{target.name}-*"
-        ):  # by an attempt that was killed; an artifact has one writer
-            left.unlink()
+        self.scratch = scratch_path(target)
+        remove_leftovers(target)
         self.rows = 0
         self._writer: pq.ParquetWriter | None = None
         self._pending: list[pa.Table] = []
@@ -87,7 +84,7 @@ class RowWriter:
         self._thread.shutdown()
         if self._writer is not None:
             self._writer.close()
-            os.replace(self.scratch, self.target)
+            move_file(self.scratch, self.target)
 
     def abandon(self) -> None:
         """Leave no file behind."""

@@ -8,7 +8,6 @@ column whose types do not go together.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ import pyarrow as pa
 from pipeline.datasets import seeded_key
 from pipeline.engines.rows.parquet import RowWriter, read_columns, read_tables, to_frame, to_table
 from pipeline.errors import InputError
+from pipeline.store.atomic import move_file
 
 EXAMPLES = 5
 """Ids shown per reason for which rows were dropped."""
@@ -97,7 +97,7 @@ class RowStore:
         if self._writer is not None:
             self._writer.close()
         if len(self.parts) == 1:
-            os.replace(self.parts[0], target)
+            move_file(self.parts[0], target)
         else:
             self._join(target)
         shutil.rmtree(self.folder)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +22,18 @@ from pipeline.engines.policy.folder import encode_prompt, read_turn_end
 from pipeline.engines.sampling.shards import Shards, measure, write_frame
 from pipeline.errors import InputError, StageError, StudyError
 from pipeline.stages.sample import SampleConfig, SamplingConfig
+from pipeline.store.atomic import move_file, write_atomically
 from pipeline.store.job import Job
-from pipeline.store.record import writer_lock
+from pipeline.store.lock import writer_lock
+from pipeline.store.paths import work_path
+from pipeline.store.record import is_done
 
 if TYPE_CHECKING:
     import polars
 
 COLUMNS = ("problem_id", "sample_index", "seed", "problem", "answer", "response", "n_tokens", "finish_reason")
+READY = "ready.json"
+"""Written last, when all rows of a job are sampled: whose they are, by whom, and their facts."""
 
 
 @dataclass(frozen=True)
@@ -155,10 +159,10 @@ def _siblings(job: Job) -> Iterator[Job]:
 
 def _serve(sibling: Job, loader: Loader, leader: Job) -> None:
     """Make one sibling's rows; one that is done, locked, unusable or fails is left to its own job, which says why."""
-    finished = ("record.json", "completions.parquet", "work/ready.json")
+    made = (sibling.folder / "completions.parquet", work_path(sibling.folder) / READY)
     try:
         with writer_lock(sibling.folder):
-            if not any((sibling.folder / name).exists() for name in finished):
+            if not (is_done(sibling.folder) or any(path.exists() for path in made)):
                 _make_ready(sibling, loader, made_by=leader.key)
     except StudyError as problem:
         print(f"{sibling.key}: left to its own job: {problem.what}", file=sys.stderr)
@@ -174,9 +178,7 @@ def _make_ready(job: Job, loader: Loader, *, made_by: str) -> None:
     facts = measure(frame, shards.seconds, shards.versions())
     write_frame(job.work / "ready.parquet", frame)
     ready = {"key": job.key, "made_by": made_by, "rows": frame.height, "facts": facts}
-    scratch = job.work / f".ready-{os.getpid()}.json"
-    scratch.write_text(json.dumps(ready))
-    os.replace(scratch, job.work / "ready.json")
+    write_atomically(job.work / READY, json.dumps(ready))
     shards.drop()
 
 
@@ -184,7 +186,7 @@ def _publish(job: Job, facts: dict[str, Any]) -> dict[str, Any]:
     """Move work/ready.parquet to its final name; a second call finds it there."""
     ready = job.work / "ready.parquet"
     if ready.exists():
-        os.replace(ready, job.folder / "completions.parquet")
+        move_file(ready, job.folder / "completions.parquet")
     job.progress(facts["responses"], facts["responses"], "responses")
     return facts
 
@@ -193,8 +195,8 @@ def _read_ready(job: Job) -> dict[str, Any] | None:
     """What work/ready.json says, if it is about this job's rows and they are still there and whole."""
     import polars as pl
 
-    note = job.folder / "work" / "ready.json"
-    places = (job.folder / "work" / "ready.parquet", job.folder / "completions.parquet")
+    note = job.work / READY
+    places = (job.work / "ready.parquet", job.folder / "completions.parquet")
     path = next((path for path in places if path.exists()), None)
     if path is None or not note.exists():
         return None

@@ -7,12 +7,12 @@ counted as done; where later files were made from it, the job stops and says wha
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import StageError
+from pipeline.store.atomic import replaced_file
 
 if TYPE_CHECKING:
     import polars
@@ -121,12 +121,10 @@ def measure(frame: polars.DataFrame, seconds: float, versions: dict[str, str]) -
 
 def write_frame(path: Path, frame: polars.DataFrame, note: dict[str, str] | None = None) -> None:
     """Write a Parquet file that appears only when it is whole; StageError where the disk refuses."""
-    scratch = path.with_name(f".{path.stem}-{os.getpid()}.parquet")
     try:
-        frame.write_parquet(scratch, metadata=note)
-        os.replace(scratch, path)
+        with replaced_file(path) as scratch:
+            frame.write_parquet(scratch, metadata=note)
     except OSError as problem:
-        scratch.unlink(missing_ok=True)
         raise StageError(
             f"{path}: cannot be written: {problem}", "Free some disk space and run again."
         ) from problem

@@ -22,6 +22,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from pipeline.errors import RefusedError, StageError
+from pipeline.store.atomic import replaced_file, write_atomically
 
 MARKER = "COMPLETE.json"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
@@ -67,7 +68,7 @@ def mark_complete(checkpoint: Path) -> None:
     """Write the marker of a checkpoint whose other files are all written."""
     files = [path for path in checkpoint.rglob("*") if path.is_file() and path.name != MARKER]
     sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in sorted(files)}
-    _write_json(checkpoint / MARKER, sizes)
+    write_atomically(checkpoint / MARKER, json.dumps(sizes))
 
 
 def read_furthest_step(work: Path) -> int:
@@ -93,9 +94,8 @@ def store_log(steps: dict[int, dict[str, float]], target: Path) -> None:
         (step, name, float(value)) for step in sorted(steps) for name, value in sorted(steps[step].items())
     ]
     schema = {"step": pl.Int64, "metric": pl.String, "value": pl.Float64}
-    scratch = target.with_name(f".{target.name}-{os.getpid()}")
-    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(scratch)
-    os.replace(scratch, target)
+    with replaced_file(target) as scratch:
+        pl.DataFrame(rows, schema=schema, orient="row").write_parquet(scratch)
 
 
 def read_log(work: Path) -> dict[int, dict[str, float]]:
@@ -198,10 +198,8 @@ class TrainingLog(TrainerCallback):
         self._last_save = time.monotonic()
         if state.is_world_process_zero:
             mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-            _write_json(
-                self.work / "state.json",
-                {"furthest_step": max(state.global_step, read_furthest_step(self.work))},
-            )
+            furthest = max(state.global_step, read_furthest_step(self.work))
+            write_atomically(self.work / "state.json", json.dumps({"furthest_step": furthest}))
 
     def raise_if_stopped(self) -> None:
         """Raise StageError when a signal ended training before its last step."""
@@ -248,9 +246,3 @@ def _wait_for_all(args: Any) -> None:
 def _step_of(path: Path) -> int:
     tail = path.name.rpartition("-")[2]
     return int(tail) if tail.isdigit() else -1
-
-
-def _write_json(path: Path, value: Any) -> None:
-    scratch = path.with_name(f".{path.name}-{os.getpid()}")
-    scratch.write_text(json.dumps(value))
-    os.replace(scratch, path)

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline import rewards as catalogue
 from pipeline.errors import StageError
 from pipeline.stages.rl import RlConfig
+from pipeline.store.atomic import replaced_file
 
 
 class Rollouts:
@@ -62,15 +63,15 @@ class Rollouts:
         if name == self.names[-1]:
             import polars as pl
 
-            scratch = self.work / f".rollouts-{os.getpid()}"
-            pl.DataFrame(self._columns).write_parquet(scratch)
-            os.replace(scratch, self.work / f"rollouts-{step:08d}.parquet")
+            with replaced_file(self.work / f"rollouts-{step:08d}.parquet") as scratch:
+                pl.DataFrame(self._columns).write_parquet(scratch)
 
     def publish(self, target: Path) -> None:
         """Leave the kept rounds as one file: step, problem, response, n_tokens and each reward."""
         import polars as pl
 
         paths = sorted(self.work.glob("rollouts-*.parquet"))
-        scratch = target.with_name(f".{target.name}-{os.getpid()}")
-        pl.concat([pl.read_parquet(path) for path in paths], how="diagonal_relaxed").write_parquet(scratch)
-        os.replace(scratch, target)
+        with replaced_file(target) as scratch:
+            pl.concat([pl.read_parquet(path) for path in paths], how="diagonal_relaxed").write_parquet(
+                scratch
+            )

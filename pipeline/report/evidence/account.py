@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pipeline.report.evidence.results import Record, Store
 from pipeline.report.evidence.sides import name_unit
 from pipeline.request.request import DataNode, Request
-from pipeline.store import record as records
+from pipeline.store.paths import record_path
 
 MOST_EXAMPLES = 3
 """Dropped rows that are named per reason."""
@@ -180,7 +180,7 @@ def _describe_making(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def link_record(record: Record, out_dir: Path) -> str:
     """The relative address of a record as seen from the report's folder."""
-    return quote(Path(os.path.relpath(record.folder / records.NAME, out_dir)).as_posix())
+    return quote(Path(os.path.relpath(record_path(record.folder), out_dir)).as_posix())
 
 
 def describe_environment(found: Sequence[Record]) -> list[tuple[str, str]]:

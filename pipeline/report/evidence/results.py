@@ -17,6 +17,7 @@ import polars as pl
 from pipeline.errors import InputError
 from pipeline.request.request import Unit
 from pipeline.store import record as records
+from pipeline.store.paths import artifact_path
 
 IDS = ("problem_id", "sample_index")
 
@@ -74,7 +75,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.stages = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+        self.stages = records.list_stages(root)
         self._records: dict[str, Record | None] = {}
         self._means: dict[tuple[str, ...], Means | None] = {}
         self._rows: dict[tuple[str, ...], pl.DataFrame] = {}
@@ -84,9 +85,9 @@ class Store:
         if key not in self._records:
             self._records[key] = next(
                 (
-                    read_record(self.root / stage / key, stage, key)
+                    read_record(artifact_path(self.root, stage, key), stage, key)
                     for stage in self.stages
-                    if records.is_done(self.root / stage / key)
+                    if records.is_recorded(self.root, stage, key)
                 ),
                 None,
             )

@@ -20,7 +20,7 @@ from pipeline.engines.sampling.shards import Shards
 from pipeline.errors import InputError, StageError
 from pipeline.stages.sample import SampleConfig
 from pipeline.store.job import Job
-from pipeline.store.record import writer_lock
+from pipeline.store.lock import writer_lock
 from tests.support import ROOT
 
 CONFIG = SampleConfig(
