@@ -8,6 +8,7 @@ same pieces and counts them by encode_batch_fast.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -36,7 +37,7 @@ def main() -> None:
         write_tokenizer(text, Path(scratch))
         description = Path(scratch, "tokenizer.json").read_text()
     data, offsets = text.traces(TRACES)
-    traces = [data[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    traces = [data[a:b].decode() for a, b in itertools.pairwise(offsets)]
 
     def count_ours() -> list[int]:
         return TokenCounts(from_text(description), json.loads(description)).of_pieces(traces)

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from pipeline import analyses
-from pipeline.engines.score import count_rows, open_completions, write_parquet
+from pipeline.engines.rows.frames import count_responses, scan_columns, write_frame
 from pipeline.errors import InputError
 from pipeline.store.job import Job
 
@@ -27,8 +27,8 @@ def measure(job: Job) -> dict[str, Any]:
     """Measure input `completions`; returns the number of responses, each column's mean, and seconds."""
     started = time.monotonic()
     source = job.one("completions") / "completions.parquet"
-    rows = open_completions(source, ("problem_id", "sample_index", "response"))
-    total = count_rows(rows, source)
+    rows = scan_columns(source, ("problem_id", "sample_index", "response"))
+    total = count_responses(rows, source)
     name = job.config.analysis
     params = analyses.validate(name, job.config.params)
     needed = _needed(job, name)
@@ -44,7 +44,7 @@ def measure(job: Job) -> dict[str, Any]:
         )
         job.progress(min(start + BATCH_ROWS, total), total, "responses")
     table = pl.concat(batches)
-    write_parquet(table, job.folder / "measures.parquet")
+    write_frame(job.folder / "measures.parquet", table)
     means = {f"mean_{column}": _mean(table[column]) for column in analyses.columns(name)}
     return {"n": total, **means, "seconds": round(time.monotonic() - started, 3)}
 
@@ -80,7 +80,7 @@ def _verdicts_file(job: Job) -> Path:
 
 def _read_verdicts(job: Job) -> pl.DataFrame:
     columns = ("problem_id", "sample_index", "is_positive")
-    return open_completions(_verdicts_file(job), columns).collect()
+    return scan_columns(_verdicts_file(job), columns).collect()
 
 
 def _verdicts_of(batch: pl.DataFrame, verdicts: pl.DataFrame, job: Job) -> list[bool | None]:

@@ -17,7 +17,7 @@ def publish_step(job: Job) -> dict[str, Any]:
     if saved.is_dir():
         link_folder(saved, job.folder / "model")
         return {"step": step, "from": "run"}
-    from pipeline.engines.rl import train
+    from pipeline.engines.training.rl import train
 
     facts = train(
         job,

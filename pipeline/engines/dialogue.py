@@ -15,35 +15,16 @@ from typing import Any
 import polars as pl
 
 from pipeline.engines.policy.folder import encode_prompt
-from pipeline.engines.rows.store import Dropped
-from pipeline.engines.sampling.protocol import (
-    Loader,
-    Request,
-    Sampler,
-    encode_requests,
-    plan_rows,
-    read_problems,
-    row_seed,
-    sample_missing,
-)
-from pipeline.engines.sampling.shards import Shards, measure, read_made, write_frame
+from pipeline.engines.rows.dropped import DroppedRows
+from pipeline.engines.rows.frames import read_made, write_frame
+from pipeline.engines.sampling.load import Loader
+from pipeline.engines.sampling.protocol import Request, Sampler, row_seed
+from pipeline.engines.sampling.requests import encode_requests, plan_rows, read_problems, sample_missing
+from pipeline.engines.sampling.shards import Shards, measure
+from pipeline.engines.synthesis.turns import SCHEMA, TURNS
 from pipeline.errors import InputError
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.store.job import Job
-
-TURNS = ("first", "assessment", "revised", "summary")
-SCHEMA = {
-    "problem_id": pl.String,
-    "sample_index": pl.Int64,
-    "seed": pl.Int64,
-    "problem": pl.String,
-    "answer": pl.String,
-    **dict.fromkeys(TURNS, pl.String),
-    **{f"n_tokens_{turn}": pl.Int64 for turn in TURNS},
-    **{f"finish_reason_{turn}": pl.String for turn in TURNS},
-    "cut_in": pl.String,
-}
-"""Columns of dialogues.parquet; what comes after the turn in which a dialogue was cut is null."""
 
 _ANSWER = ("position", "response", "n_tokens", "finish_reason")
 
@@ -195,7 +176,7 @@ def _count(
     notes: Sequence[dict[str, str]],
 ) -> dict[str, Any]:
     """Dialogues, how many are complete, where the others were cut, and what all of it took."""
-    cut = Dropped()
+    cut = DroppedRows()
     for turn in TURNS:
         ids = dialogues.filter(pl.col("cut_in") == turn)
         cut.add(

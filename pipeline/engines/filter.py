@@ -16,9 +16,10 @@ import polars as pl
 
 from pipeline import filters
 from pipeline.engines.policy.folder import quiet_libraries
-from pipeline.engines.rows.store import Dropped, count_rows
+from pipeline.engines.rows.dropped import count_dropped
+from pipeline.engines.rows.frames import is_whole
+from pipeline.engines.rows.store import count_rows
 from pipeline.engines.rows.view import RowView
-from pipeline.engines.sampling.shards import is_whole
 from pipeline.errors import InputError, StageError
 from pipeline.filters import FilterContext
 from pipeline.filters._pool import Workers
@@ -84,15 +85,6 @@ def _unchanged(path: str, planned: str) -> str:
             "Run `studyc plan` again to plan with the folder as it is now.",
         )
     return str(folder)
-
-
-def count_dropped(verdicts: pl.DataFrame) -> Dropped:
-    """What is dropped for which reason, with the first few ids of each."""
-    dropped = Dropped()
-    gone = verdicts.filter(pl.col("reason").is_not_null())
-    for (reason,), part in gone.group_by("reason", maintain_order=True):
-        dropped.add(str(reason), part["id"].to_list())
-    return dropped
 
 
 def _judge_once(

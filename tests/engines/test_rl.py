@@ -14,7 +14,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.engines import rl
+from pipeline.engines.training.rl import train
+from pipeline.engines.training.rounds import split_rounds
 from pipeline.errors import InputError, StageError
 from pipeline.prompt import Prompt
 from pipeline.stages.rl import RewardTerm, RlConfig
@@ -38,7 +39,7 @@ def make_config(**changes) -> RlConfig:
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory) -> Path:
     from pipeline.engines.policy.folder import save_policy
-    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.engines.policy.tiny import build_model, build_tokenizer
     from pipeline.stages.base import TinyModel
 
     config = TinyModel(hidden_size=32, layers=2, heads=4, kv_heads=2, intermediate_size=64, max_positions=256)
@@ -68,7 +69,7 @@ def make_job(folder: Path, config: RlConfig) -> Job:
 
 
 def run(folder: Path, policy: Path, rows: Path, config: RlConfig, **options):
-    return rl.train(make_job(folder, config), config, policy=policy, rows=rows, **options)
+    return train(make_job(folder, config), config, policy=policy, rows=rows, **options)
 
 
 def read_weights(folder: Path) -> dict:
@@ -107,7 +108,7 @@ def finished(policy, rows, tmp_path_factory):
 def test_a_round_is_split_so_that_every_update_takes_its_prompts(monkeypatch, changes, processes, expected):
     monkeypatch.setenv("WORLD_SIZE", str(processes))
     config = make_config(**changes)
-    split = rl.split_rounds(config, processes)
+    split = split_rounds(config, processes)
     assert (split.micro_batch, split.accumulation, split.passes, split.prompts, split.cycle) == expected
     rollouts = split.micro_batch * split.passes * processes
     assert rollouts == config.prompts_per_step * config.rollouts * config.updates_per_generation
@@ -124,7 +125,7 @@ def test_a_round_is_split_so_that_every_update_takes_its_prompts(monkeypatch, ch
 def test_uneven_splits_are_refused_with_a_remedy(monkeypatch, changes, processes, message):
     monkeypatch.setenv("WORLD_SIZE", str(processes))
     with pytest.raises(InputError, match=message) as caught:
-        rl.split_rounds(make_config(**changes), processes)
+        split_rounds(make_config(**changes), processes)
     assert caught.value.remedy
 
 
@@ -259,7 +260,7 @@ class PreemptedJob(Job):
 def test_a_run_that_is_told_to_stop_after_its_last_update_ends_there(finished, policy, rows, tmp_path):
     config = finished[1]
     job = PreemptedJob("rl-1", "rl", config, 3, {}, tmp_path)
-    rl.train(job, config, policy=policy, rows=rows, stop_after=3)
+    train(job, config, policy=policy, rows=rows, stop_after=3)
     assert not list((tmp_path / "work").glob("checkpoints/*"))
     assert is_same(tmp_path / "model", finished[0] / "steps" / "3" / "model")
 
@@ -411,7 +412,7 @@ def test_a_reward_that_is_no_number_stops_the_run(policy, rows, tmp_path, monkey
     from pipeline.engines.training import rollouts
 
     monkeypatch.setattr(
-        rollouts.catalogue,
+        rollouts.rewards,
         "build",
         lambda *_, **__: lambda completions, **_: [float("nan")] * len(completions),
     )

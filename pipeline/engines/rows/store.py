@@ -1,4 +1,4 @@
-"""Our rows: unique ids, batches collected into one Parquet file, a seeded order, what was dropped and why.
+"""Our rows: unique ids, batches collected into one Parquet file, a seeded order.
 
 Guarantees: ids are unique text; the file appears only when it is whole; memory is bounded by a few
 batches and the ids. Refuses: a repeated id, naming both rows; rows of which some have ids and some have none; a
@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -22,30 +20,8 @@ from pipeline.datasets import seeded_key
 from pipeline.engines.rows.parquet import RowWriter, read_columns, read_tables, to_frame, to_table
 from pipeline.errors import InputError
 
-EXAMPLES = 5
-"""Ids shown per reason for which rows were dropped."""
-
 ROW = "\0row"
 """Working column: the row's number in its source, from 1; named as no source names its own."""
-
-
-@dataclass
-class Dropped:
-    """Rows that did not come through: how many for each reason, and the first few of them."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, reason: str, ids: Sequence[str]) -> None:
-        """Count rows that were dropped for one reason."""
-        if len(ids):
-            self.counts[reason] += len(ids)
-            shown = self.examples.setdefault(reason, [])
-            shown.extend(ids[: EXAMPLES - len(shown)])
-
-    def facts(self) -> dict[str, object]:
-        """The counts and examples as plain values for the record."""
-        return {"dropped": dict(self.counts), "dropped_examples": dict(self.examples)}
 
 
 class RowStore:

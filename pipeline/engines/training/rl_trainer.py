@@ -11,7 +11,7 @@ import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -26,22 +26,20 @@ from pipeline.engines.sampling.decode_loop import decode
 from pipeline.engines.sampling.protocol import Request, row_seed
 from pipeline.engines.training.arguments import build_arguments, build_lora, settle_devices
 from pipeline.engines.training.parallel import EngineCheck, EpochOrder, check_trainer
-from pipeline.engines.training.rollouts import Rollouts
+from pipeline.engines.training.rollouts import RolloutRecorder
+from pipeline.engines.training.rounds import RoundSplit
 from pipeline.stages.rl import RlConfig
 from pipeline.store.job import Job
-
-if TYPE_CHECKING:
-    from pipeline.engines.rl import Split
 
 
 def build_trainer(
     job: Job,
     config: RlConfig,
-    split: Split,
+    split: RoundSplit,
     load_model: Callable[[], Any],
     tokenizer: Any,
     problems: Dataset,
-    rollouts: Rollouts,
+    rollouts: RolloutRecorder,
     *,
     positions: int,
     ends: list[int],
@@ -74,7 +72,7 @@ def build_trainer(
 
 
 def build_options(
-    config: RlConfig, split: Split, *, seed: int, output: Path, positions: int
+    config: RlConfig, split: RoundSplit, *, seed: int, output: Path, positions: int
 ) -> GRPOConfig | RLOOConfig:
     """TRL's configuration; `positions` are those of the longest prompt and its answer."""
     arguments = describe_options(config, split, seed=seed, output=output, positions=positions)
@@ -83,7 +81,7 @@ def build_options(
 
 
 def describe_options(
-    config: RlConfig, split: Split, *, seed: int, output: Path, positions: int
+    config: RlConfig, split: RoundSplit, *, seed: int, output: Path, positions: int
 ) -> dict[str, Any]:
     """The keyword arguments of TRL's configuration."""
     arguments = build_arguments(
@@ -110,7 +108,7 @@ def _vllm(config: RlConfig, positions: int) -> dict[str, Any]:
     }
 
 
-def _shared(config: RlConfig, split: Split) -> dict[str, Any]:
+def _shared(config: RlConfig, split: RoundSplit) -> dict[str, Any]:
     return {
         "max_steps": config.steps,
         "steps_per_generation": split.passes,
