@@ -387,7 +387,7 @@ def test_every_field_that_moves_results_reaches_trl(policy, rows, tmp_path, monk
         seen.update(vars(options["args"]))
         raise Stop
 
-    monkeypatch.setattr(rl_trainer, "_Grpo", look)
+    monkeypatch.setattr(rl_trainer, "_GrpoTrainer", look)
     with pytest.raises(Stop):
         run(tmp_path, policy, rows, config)
     expected = {
@@ -449,8 +449,8 @@ def test_rollouts_end_where_the_chat_template_ends_a_turn(policy, rows, tmp_path
     for name in ("config.json", "generation_config.json"):
         told = json.loads((folder / name).read_text())
         (folder / name).write_text(json.dumps(told | {"eos_token_id": told["pad_token_id"]}))
-    ends, real = [], rl_trainer.decode
-    monkeypatch.setattr(rl_trainer, "decode", lambda *a, **k: ends.append(k["eos"]) or real(*a, **k))
+    ends, real = [], rl_trainer.generate
+    monkeypatch.setattr(rl_trainer, "generate", lambda *a, **k: ends.append(k["eos"]) or real(*a, **k))
     run(tmp_path / "job", folder, rows, make_config(steps=1))
     assert ends[0] == [0, 1], "<|pad|> and <|end|>"
 

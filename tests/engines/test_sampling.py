@@ -126,12 +126,12 @@ def test_loop_agrees_with_greedy_generate_of_transformers(sampler):
 def test_draws_follow_the_softmax():
     import torch
 
-    from pipeline.engines.sampling.counter_rng import counter_uniforms, draw_tokens
+    from pipeline.engines.sampling.counter_rng import counter_uniforms, sample_tokens
 
     logits, n = torch.tensor([2.0, 1.0, 0.5, -1.0, 0.0]), 40_000
     seeds = torch.tensor([row_seed(3, "x", i) for i in range(n // 8)]).repeat(8)
     steps = torch.arange(8).repeat_interleave(n // 8)
-    drawn = draw_tokens(logits.expand(n, 5), counter_uniforms(seeds, steps), 0.7, 1.0)
+    drawn = sample_tokens(logits.expand(n, 5), counter_uniforms(seeds, steps), 0.7, 1.0)
     expected = (logits / 0.7).softmax(-1) * n
     chi_square = ((torch.bincount(drawn, minlength=5) - expected) ** 2 / expected).sum().item()
     assert chi_square < 18.5, "p < 0.001 with 4 degrees of freedom"

@@ -221,7 +221,7 @@ def test_an_interpreter_without_vllm_is_refused_with_the_remedy(policy, tmp_path
 ROLLOUTS = """
 import json, sys
 from types import SimpleNamespace
-from pipeline.engines.training.rl_trainer import _Grpo
+from pipeline.engines.training.rl_trainer import _GrpoTrainer
 
 def main():
     from vllm import LLM, SamplingParams
@@ -234,7 +234,7 @@ def main():
             vllm_generation=SimpleNamespace(llm=llm), accelerator=SimpleNamespace(process_index=process),
             args=SimpleNamespace(seed=seed, vllm_tensor_parallel_size=2), state=SimpleNamespace(global_step=None),
         )
-        _Grpo.seed_vllm(trainer)
+        _GrpoTrainer.seed_vllm(trainer)
         trainer.state.global_step = step
         prompts = [{"prompt_token_ids": [5, 6, 7, 8]}] * 4
         answers = llm.generate(prompts, sampling_params=SamplingParams(max_tokens=24, ignore_eos=True), use_tqdm=False)

@@ -55,13 +55,13 @@ class Sampler(Protocol):
     context: int
 
     def sample(self, requests: Sequence[Request], config: SamplingConfig) -> Iterator[Response]:
-        """Draw every request under the protocol's temperature and nucleus mass."""
+        """Sample every request under the protocol's temperature and nucleus mass."""
 
     def reserve(self, positions: int) -> None:
         """Announce the longest prompt and response to come, where an engine is sized when it starts."""
 
     def versions(self) -> dict[str, str]:
-        """The packages that decided the draws."""
+        """The packages that decided the responses."""
 
 
 def row_seed(job_seed: int, problem_id: str, sample_index: int) -> int:

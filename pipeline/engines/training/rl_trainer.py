@@ -1,6 +1,6 @@
 """TRL's GRPO and RLOO trainers with every field that moves results set from RlConfig.
 
-Two things are ours: rollouts come from the decode loop of slots.py (finished ones cost nothing, and each draw follows
+Two things are ours: rollouts come from our decode loop (finished ones cost nothing, and each follows
 from seed, update and place in the round), and the order of prompts follows from seed and epoch.
 TRL 1.16 is pinned: `_generate_single_turn` and `_get_train_sampler` are its private seams.
 """
@@ -22,7 +22,7 @@ from trl.trainer.utils import RepeatSampler
 
 from pipeline.engines.policy.publish import save_trained
 from pipeline.engines.sampling.attention import check_architecture, grouped_attention
-from pipeline.engines.sampling.decode_loop import decode
+from pipeline.engines.sampling.decode_loop import generate
 from pipeline.engines.sampling.protocol import Request, row_seed
 from pipeline.engines.training.arguments import build_arguments, build_lora, settle_devices
 from pipeline.engines.training.parallel import EngineCheck, EpochOrder, check_trainer
@@ -48,7 +48,7 @@ def build_trainer(
     options = build_options(
         config, split, seed=job.seed, output=job.work / "checkpoints", positions=positions
     )
-    kind = _Grpo if config.algorithm == "grpo" else _Rloo
+    kind = _GrpoTrainer if config.algorithm == "grpo" else _RlooTrainer
     model = load_model()
     if config.rollout_engine == "transformers":
         check_architecture(model)
@@ -151,7 +151,7 @@ def _grpo_only(config: RlConfig) -> dict[str, Any]:
     }
 
 
-class _Ordered:
+class _OwnRollouts:
     """What both trainers change: rollouts from our decode loop, an order of prompts that survives a resume."""
 
     positions: int
@@ -175,10 +175,10 @@ class _Ordered:
 
         llm.generate = generate_seeded
 
-    def _is_drawn_by_us(self) -> bool:
+    def _is_generated_by_us(self) -> bool:
         return not self.use_vllm
 
-    def _draw(self, prompt_ids: list[list[int]]) -> list[list[int]]:
+    def _generate(self, prompt_ids: list[list[int]]) -> list[list[int]]:
         """Token ids of one completion per prompt, EOS included; each seed follows from the place in the round."""
         first = self.accelerator.process_index * len(prompt_ids)
         update = f"update {self.state.global_step}"
@@ -195,22 +195,22 @@ class _Ordered:
         with self._whole_model() as model, torch.no_grad(), self.accelerator.autocast():
             model.eval()
             with grouped_attention(model):
-                drawn = list(  # drawn here: afterwards the model trains again and may be in parts
-                    decode(
+                done = list(  # all of it here: afterwards the model trains again and may be in parts
+                    generate(
                         model,
                         requests,
                         eos=self.eos_token_ids,
-                        slots=len(requests),
+                        batch_size=len(requests),
                         temperature=self.temperature,
                         top_p=self.top_p,
                     )
                 )
             model.train()
-        found = {r.position: [*r.token_ids, *([] if r.end_token is None else [r.end_token])] for r in drawn}
+        found = {r.position: [*r.token_ids, *([] if r.end_token is None else [r.end_token])] for r in done}
         return [found[i] for i in range(len(requests))]
 
     def _whole_model(self) -> AbstractContextManager[Any]:
-        """The model with all its weights in this process: ZeRO-3 gathers them for as long as rollouts are drawn."""
+        """The model with all its weights in this process: ZeRO-3 gathers them for as long as rollouts are generated."""
         if self.is_deepspeed_enabled and self.accelerator.state.deepspeed_plugin.zero_stage == 3:
             return unwrap_model_for_generation(self.model_wrapped, self.accelerator)
         return nullcontext(self.accelerator.unwrap_model(self.model))
@@ -230,17 +230,17 @@ class _Ordered:
         """Working checkpoints need no model card."""
 
 
-class _Grpo(_Ordered, GRPOTrainer):
+class _GrpoTrainer(_OwnRollouts, GRPOTrainer):
     def _generate_single_turn(self, prompt_ids: Any, *others: Any, **options: Any) -> Any:
-        if self._is_drawn_by_us():
-            return self._draw(prompt_ids), None
+        if self._is_generated_by_us():
+            return self._generate(prompt_ids), None
         return super()._generate_single_turn(prompt_ids, *others, **options)
 
 
-class _Rloo(_Ordered, RLOOTrainer):
+class _RlooTrainer(_OwnRollouts, RLOOTrainer):
     def _generate_single_turn(self, prompt_ids: Any, *others: Any, **options: Any) -> Any:
-        if self._is_drawn_by_us():
-            return self._draw(prompt_ids)
+        if self._is_generated_by_us():
+            return self._generate(prompt_ids)
         return super()._generate_single_turn(prompt_ids, *others, **options)
 
 
