@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from pipeline import analyses
-from pipeline.engines.rows.frames import count_responses, scan_columns, write_frame
+from pipeline.engines.rows.frames import count_responses, mean_of, scan_columns, write_frame
 from pipeline.errors import InputError
 from pipeline.store.job import Job
 
@@ -45,7 +45,7 @@ def measure(job: Job) -> dict[str, Any]:
         job.progress(min(start + BATCH_ROWS, total), total, "responses")
     table = pl.concat(batches)
     write_frame(job.folder / "measures.parquet", table)
-    means = {f"mean_{column}": _mean(table[column]) for column in analyses.columns(name)}
+    means = {f"mean_{column}": mean_of(table[column]) for column in analyses.columns(name)}
     return {"n": total, **means, "seconds": round(time.monotonic() - started, 3)}
 
 
@@ -53,11 +53,6 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     """A column of yes and no (null allowed, even throughout) or of numbers."""
     numbers = any(isinstance(value, float) for value in values)
     return pl.Series(name, values, dtype=pl.Float64 if numbers else pl.Boolean)
-
-
-def _mean(column: pl.Series) -> float | None:
-    mean = column.mean()
-    return None if mean is None else float(mean)
 
 
 def _needed(job: Job, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import polars as pl
 
 from pipeline.engines.policy.folder import encode_prompt
 from pipeline.engines.rows.dropped import DroppedRows
-from pipeline.engines.rows.frames import read_made, write_frame
+from pipeline.engines.rows.frames import mean_of, read_made, write_frame
 from pipeline.engines.sampling.load import Loader
 from pipeline.engines.sampling.protocol import Request, Sampler, row_seed
 from pipeline.engines.sampling.requests import encode_requests, plan_rows, read_problems, sample_missing
@@ -107,7 +107,8 @@ def _make_turn(job: Job, turn: str, dialogues: pl.DataFrame, loader: Loader) -> 
     going = dialogues.filter(pl.col("cut_in").is_null())
     seeds = [turn_seed(seed, turn) for seed in going["seed"]]
     going = going.with_columns(pl.Series("seed", seeds, dtype=pl.Int64))
-    full, encode = going.head(0), encode_requests
+    full = going.head(0)
+    encode: Callable[[pl.DataFrame, Sampler, Any], list[Request]] = encode_requests
     if turn != TURNS[0] and not going.is_empty():
         prompts = _encode_turn(going, turn, loader.sampler(), job.config)
         has_room = pl.col("position").is_in(list(prompts.ids))
@@ -192,7 +193,7 @@ def _count(
         "cut": dict(cut.counts),
         "cut_examples": dict(cut.examples),
         "tokens_per_turn": {
-            turn: round(float(frame["n_tokens"].mean() or 0.0), 1)
+            turn: round(mean_of(frame["n_tokens"]) or 0.0, 1)
             for turn, frame in zip(TURNS, answers, strict=True)
         },
         **measure(said, seconds, json.loads(notes[0]["versions"])),

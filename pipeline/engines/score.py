@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.engines.grading.responses import GRADED_COLUMNS, SCHEMA, grade_in_parts, open_grader
-from pipeline.engines.rows.frames import count_responses, scan_columns, write_frame
+from pipeline.engines.rows.frames import count_responses, mean_of, scan_columns, write_frame
 from pipeline.store.job import Job
 
 VERDICTS = ("right", "wrong", "unparsable", "timeout", "truncated")
@@ -36,7 +36,7 @@ def _facts(scores: pl.DataFrame, seconds: float) -> dict[str, Any]:
     return {
         "n": scores.height,
         "problems": scores["problem_id"].n_unique(),
-        "accuracy": float(scores["correct"].mean()),
+        "accuracy": mean_of(scores["correct"]),
         **{verdict: counts[verdict] for verdict in VERDICTS},
         "gold_compared_as_text": int(scores["by_text"].sum()),
         "cut_at_limit": int((scores["finish_reason"] == "length").sum()),

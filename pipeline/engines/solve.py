@@ -114,7 +114,7 @@ def _make_rounds(
         rounds.append((frame, note))
         solved = frame.filter("correct").select("problem_id").unique()
         left = left.join(solved, on="problem_id", how="anti", maintain_order="left")
-        first_sample += int(planned["draws"].max())
+        first_sample += max(planned["draws"].to_list())
     return rounds
 
 
@@ -136,8 +136,8 @@ def _make_round(
     folder.mkdir(exist_ok=True)
     shards = Shards(folder, rows)
     if len(shards.done) < rows.height:
-        for graded in folder.glob("graded-*.parquet"):  # of draws that are now made again
-            graded.unlink()
+        for outdated in folder.glob("graded-*.parquet"):  # of draws that are now made again
+            outdated.unlink()
         sample_missing(job, loader.sampler(), rows, shards)
     frame = shards.collect().select(requests.COLUMNS)
     graded = grade_in_parts(

@@ -174,10 +174,11 @@ class TokenCounts:
     def __init__(self, tokenizer: Any, description: dict[str, Any]) -> None:
         self.tokenizer = tokenizer
         self.fast = getattr(tokenizer, "backend_tokenizer", None)
-        pattern = known_pattern(description)
-        self.cut_exactly = pattern is not None
-        added = [token["content"] for token in description.get("added_tokens") or []]
-        self._usual = UsualCounts(pattern, added, self.fast.model, self._one) if pattern else None
+        self._usual = None
+        if self.fast is not None and (pattern := known_pattern(description)) is not None:
+            added = [token["content"] for token in description.get("added_tokens") or []]
+            self._usual = UsualCounts(pattern, added, self.fast.model, self._one)
+        self.cut_exactly = self._usual is not None
 
     def of_pieces(self, pieces: Sequence[str]) -> list[int]:
         """Tokens of pieces that begin and end at a CUT or an end of a text whose NFC is itself."""

@@ -83,13 +83,13 @@ def _grade_batch(batch: pl.DataFrame, grader: Grader, config: ScoreConfig, sourc
     _refuse_missing_gold(batch, source)
     pairs = list(zip(batch["response"], batch["answer"], strict=True))
     graded = iter(grader.grade([pair for pair, is_cut in zip(pairs, cut, strict=True) if not is_cut]))
-    verdicts = [None if is_cut else next(graded) for is_cut in cut]
-    as_text = [v is not None and v.verdict == "gold_unparsable" and bool(v.gold.strip()) for v in verdicts]
-    if config.unreadable_gold == "refuse":
-        as_text = [
-            by_text and gold in text_answers() for by_text, gold in zip(as_text, batch["answer"], strict=True)
-        ]
-    verdicts = [_compare_text(v) if by_text else v for v, by_text in zip(verdicts, as_text, strict=True)]
+    verdicts: list[Verdict | None] = []
+    as_text: list[bool] = []
+    for is_cut, gold in zip(cut, batch["answer"], strict=True):
+        verdict = None if is_cut else next(graded)
+        by_text = verdict is not None and _is_compared_as_text(verdict, gold, config)
+        verdicts.append(_compare_text(verdict) if verdict is not None and by_text else verdict)
+        as_text.append(by_text)
     _refuse_unreadable_gold(batch, verdicts, source)
     return pl.DataFrame(
         {
@@ -108,6 +108,13 @@ def _grade_batch(batch: pl.DataFrame, grader: Grader, config: ScoreConfig, sourc
         },
         schema={**SCHEMA, "by_text": pl.Boolean},
     )
+
+
+def _is_compared_as_text(verdict: Verdict, gold: str, config: ScoreConfig) -> bool:
+    """Whether the gold answer is no mathematics, and a text that is compared as it stands."""
+    if verdict.verdict != "gold_unparsable" or not verdict.gold.strip():
+        return False
+    return config.unreadable_gold != "refuse" or gold in text_answers()
 
 
 def _compare_text(verdict: Verdict) -> Verdict:

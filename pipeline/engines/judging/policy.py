@@ -28,7 +28,7 @@ class PolicyJudge:
             temperature=config.temperature,
             top_p=1.0,
             max_new_tokens=config.max_new_tokens,
-            engine=config.engine,
+            engine="vllm" if config.engine == "vllm" else "transformers",
             precision=config.precision,
             gpus=config.gpus,
             batch_size=config.batch_size,

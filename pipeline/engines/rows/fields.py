@@ -140,7 +140,9 @@ def _fill(template: str, frame: pl.DataFrame, source: str) -> pl.Expr:
     parts = []
     for i, part in enumerate(_OPTIONAL.split(template)):  # odd parts stand in [[ ]]
         pieces = _COLUMN.split(part)
-        names = [find_column(name, frame.schema, "problem's template", source) for name in pieces[1::2]]
+        names = [
+            find_column(name, frame.schema, "problem's template", source) or name for name in pieces[1::2]
+        ]
         texts = [read_joined(name, frame, source) for name in names]
         woven = [
             text for pair in zip(map(pl.lit, pieces[::2]), [*texts, pl.lit("")], strict=True) for text in pair

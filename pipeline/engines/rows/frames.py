@@ -37,6 +37,13 @@ def count_responses(rows: pl.LazyFrame, source: Path) -> int:
     return total
 
 
+def mean_of(column: pl.Series) -> float | None:
+    """The mean of a column of numbers, or of yes and no; None where it holds none."""
+    mean = column.mean()
+    assert mean is None or isinstance(mean, float)
+    return mean
+
+
 def is_whole(path: Path) -> bool:
     """Whether an earlier attempt left this working file; a damaged one is named and removed."""
     if not path.exists():

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -19,6 +20,9 @@ import pyarrow as pa
 from pipeline.datasets import seeded_key
 from pipeline.engines.rows.parquet import RowWriter, read_columns, read_tables, to_frame, to_table
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
 ROW = "\0row"
 """Working column: the row's number in its source, from 1; named as no source names its own."""
@@ -133,10 +137,10 @@ def common_schema(schemas: Mapping[str, pl.Schema], remedy: str) -> pl.Schema:
     """
     columns = pl.Schema()
     for name in dict.fromkeys(name for schema in schemas.values() for name in schema):
-        (first, common), *others = [
-            (place, schema[name]) for place, schema in schemas.items() if name in schema
-        ]
-        for place, dtype in others:
+        found = [(place, schema[name]) for place, schema in schemas.items() if name in schema]
+        first = found[0][0]
+        common: PolarsDataType = found[0][1]
+        for place, dtype in found[1:]:
             wider = _wider(common, dtype)
             if wider is None:
                 raise InputError(f"column {name!r} holds {common} in {first} and {dtype} in {place}", remedy)
@@ -146,7 +150,7 @@ def common_schema(schemas: Mapping[str, pl.Schema], remedy: str) -> pl.Schema:
     return columns
 
 
-def _wider(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
+def _wider(one: PolarsDataType, other: PolarsDataType) -> PolarsDataType | None:
     """A type that holds the values of both; None where there is none (polars writes lists and records as text)."""
     if not _are_of_a_kind(one, other):
         return None
@@ -157,7 +161,7 @@ def _wider(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
         return None
 
 
-def _are_of_a_kind(one: pl.DataType, other: pl.DataType) -> bool:
+def _are_of_a_kind(one: PolarsDataType, other: PolarsDataType) -> bool:
     """Whether lists stand where lists stand, and records where records."""
     if pl.Null in (one, other):
         return True

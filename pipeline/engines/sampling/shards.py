@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.engines.rows.frames import is_whole, write_frame
+from pipeline.engines.rows.frames import is_whole, mean_of, write_frame
 from pipeline.engines.sampling.protocol import Response, Sampler
 
 
@@ -71,6 +71,6 @@ def measure(frame: pl.DataFrame, seconds: float, versions: dict[str, str]) -> di
         "generated_tokens": tokens,
         "seconds": round(seconds, 3),
         "tokens_per_second": round(tokens / seconds, 1) if seconds else 0.0,
-        "truncated": float((frame["finish_reason"] == "length").mean()),
+        "truncated": mean_of(frame["finish_reason"] == "length"),
         **{f"version_{name}": version for name, version in versions.items()},
     }

@@ -70,7 +70,7 @@ def _train_phase(
 
     weights, facts_file = work / "weights.safetensors", work / "facts.json"
     if facts_file.exists():
-        load_model(model, weights)
+        load_model(model, str(weights))
         return json.loads(facts_file.read_text())
     examples = [row for folder in data for row in read_examples(folder / "rows.parquet")]
 
@@ -82,7 +82,7 @@ def _train_phase(
     _, facts = fit(
         lambda: model, tokenizer, tokens, settings, seed=job.seed + index, work=work, progress=progress
     )
-    save_model(model, weights)
+    save_model(model, str(weights))
     scratch = work / ".facts.json"
     scratch.write_text(json.dumps(facts))
     os.replace(scratch, facts_file)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler
@@ -43,12 +43,12 @@ def build_trainer(
     *,
     positions: int,
     ends: list[int],
-) -> Any:
+) -> _OwnRollouts:
     """The trainer with every field pinned that differs between versions of TRL or moves results."""
     options = build_options(
         config, split, seed=job.seed, output=job.work / "checkpoints", positions=positions
     )
-    kind = _GrpoTrainer if config.algorithm == "grpo" else _RlooTrainer
+    kind: Callable[..., _OwnRollouts] = _GrpoTrainer if config.algorithm == "grpo" else _RlooTrainer
     model = load_model()
     if config.rollout_engine == "transformers":
         check_architecture(model)
@@ -151,10 +151,19 @@ def _grpo_only(config: RlConfig) -> dict[str, Any]:
     }
 
 
-class _OwnRollouts:
+class _OwnRollouts(Trainer):
     """What both trainers change: rollouts from our decode loop, an order of prompts that survives a resume."""
 
+    args: GRPOConfig | RLOOConfig
     positions: int
+    eos_token_ids: list[int]
+
+    # what TRL's trainers set and transformers' Trainer does not have
+    use_vllm: bool
+    vllm_generation: Any
+    temperature: float
+    top_p: float
+    max_completion_length: int | None
 
     def seed_vllm(self) -> None:
         """Have vLLM draw each rollout from the seed that our decode loop would give it.
@@ -175,19 +184,20 @@ class _OwnRollouts:
 
         llm.generate = generate_seeded
 
-    def _is_generated_by_us(self) -> bool:
+    def _is_sampled_by_us(self) -> bool:
         return not self.use_vllm
 
-    def _generate(self, prompt_ids: list[list[int]]) -> list[list[int]]:
+    def _sample_rollouts(self, prompt_ids: list[list[int]]) -> list[list[int]]:
         """Token ids of one completion per prompt, EOS included; each seed follows from the place in the round."""
         first = self.accelerator.process_index * len(prompt_ids)
         update = f"update {self.state.global_step}"
+        longest = self.max_completion_length or self.positions
         requests = [
             Request(
                 i,
                 tuple(ids),
                 row_seed(self.args.seed, update, first + i),
-                min(self.max_completion_length, self.positions - len(ids)),
+                min(longest, self.positions - len(ids)),
                 f"rollout {first + i} of {update}",
             )
             for i, ids in enumerate(prompt_ids)
@@ -217,6 +227,7 @@ class _OwnRollouts:
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         theirs = super()._get_train_sampler(dataset)
+        assert isinstance(theirs, RepeatSampler)
         return _EpochSampler(
             theirs.data_source,
             theirs.mini_repeat_count,
@@ -232,21 +243,22 @@ class _OwnRollouts:
 
 class _GrpoTrainer(_OwnRollouts, GRPOTrainer):
     def _generate_single_turn(self, prompt_ids: Any, *others: Any, **options: Any) -> Any:
-        if self._is_generated_by_us():
-            return self._generate(prompt_ids), None
+        if self._is_sampled_by_us():
+            return self._sample_rollouts(prompt_ids), None
         return super()._generate_single_turn(prompt_ids, *others, **options)
 
 
 class _RlooTrainer(_OwnRollouts, RLOOTrainer):
     def _generate_single_turn(self, prompt_ids: Any, *others: Any, **options: Any) -> Any:
-        if self._is_generated_by_us():
-            return self._generate(prompt_ids)
+        if self._is_sampled_by_us():
+            return self._sample_rollouts(prompt_ids)
         return super()._generate_single_turn(prompt_ids, *others, **options)
 
 
 class _EpochSampler(RepeatSampler):
     """TRL's sampler whose order follows from seed and epoch (its own continues one generator, lost on resume)."""
 
+    seed: int
     epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
