@@ -1,5 +1,7 @@
-"""Measure a completions artifact with one analysis: completions.parquet in, measures.parquet out.
+"""The analyse stage's work: measure responses with one analysis of the catalogue.
 
+Reads completions.parquet of input `completions` (verdicts.parquet of `verdicts`, the tokenizer of `policy` where the
+analysis asks for them); leaves measures.parquet.
 One row per response, in the order of the input: problem_id, sample_index and the analysis's columns.
 Measuring is quick and pure, so a killed job starts over. An analysis that needs a judge gets the verdicts of input
 `verdicts`, one that counts tokens the tokenizer of input `policy`; verdicts that lack a response are refused.

@@ -1,5 +1,7 @@
-"""The compress stage's work: draw a rate per row, rate its tokens, write the shortened rows (polars).
+"""The compress stage's work: draw a keep rate per row, rate its tokens, shorten its chain of thought.
 
+Reads the rows of input `rows` and the token-classification model of `compressor` (to count tokens, the tokenizer of
+`policy`); leaves rows.parquet.
 Rows are worked on in parts (work/part-….parquet) that a killed job goes on after.
 """
 

@@ -1,5 +1,6 @@
 """The dialogue stage's work: turn after turn, all dialogues of a turn in one pass through the engine.
 
+Reads the rows of input `rows` and the model of `policy`; leaves dialogues.parquet.
 A finished turn is one file (work/turn-revised.parquet); within a turn responses are saved in shards. The model
 is loaded once, and only if a turn is missing.
 """

@@ -1,5 +1,7 @@
-"""The filter stage's work: apply the catalogue's filters in order, count what goes and why (polars).
+"""The filter stage's work: apply the catalogue's filters in order, count what goes and why.
 
+Reads the rows of input `rows` (of `against` and the tokenizer of `policy` where a filter asks for them); leaves
+rows.parquet.
 Each filter judges the rows that are left, reading only the columns that it needs; the texts are written
 once, at the end, in a stream. A judgement that is finished is kept in the working folder, so that a
 killed job does not tokenise or grade again.

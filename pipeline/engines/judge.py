@@ -1,5 +1,7 @@
-"""Judging texts: every row is asked about once, and once more where the reply cannot be read.
+"""The judge stage's work: every row is asked about once, and once more where the reply cannot be read.
 
+Reads completions.parquet of input `completions`, or the rows of `rows` (and the model of `policy` with a local
+engine); leaves verdicts.parquet.
 Guarantees: one verdict per row, in the order of the input; a killed job asks for no reply twice; a reply that
 does not give a label, or was cut, is unreadable (label and is_positive are null), never a guess. A reply of a
 greedy local engine is not asked for again, because it would be the same.

@@ -1,5 +1,6 @@
-"""The mix stage's work: reads the rows of every input `rows`, leaves rows.parquet.
+"""The mix stage's work: rows of several data sets as one.
 
+Reads the rows of every input `rows`; leaves rows.parquet.
 A part's rows are chosen by their keys; ids are made unique; the order is that of the parts, or a seeded one.
 """
 

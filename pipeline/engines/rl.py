@@ -1,6 +1,7 @@
-"""The rl stage's work: reads input `policy` and the rows of input `data`, trains with TRL's GRPOTrainer or RLOOTrainer.
+"""The rl stage's work: train a policy with TRL's GRPOTrainer or RLOOTrainer.
 
-Leaves model/, steps/<n>/model/ for each checkpoint that the plan asks for, log.parquet and rollouts.parquet.
+Reads the model of input `policy` and the rows of `data`; leaves model/, log.parquet, rollouts.parquet, and
+steps/<n>/model/ for each checkpoint that the plan asks for.
 """
 
 from __future__ import annotations

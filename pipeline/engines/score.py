@@ -1,5 +1,6 @@
-"""The score stage's work: reads completions.parquet of input `completions`, leaves scores.parquet, grades as text.
+"""The score stage's work: grade responses.
 
+Reads completions.parquet of input `completions`; leaves scores.parquet.
 Guarantees: one row per response, in the order of the input; a killed job resumes after its last part.
 Refused: completions that lack a column, or that have no row.
 """

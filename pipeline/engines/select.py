@@ -1,5 +1,6 @@
-"""The select stage's work: one verdict per row from many samples of its problem (polars).
+"""The select stage's work: keep a row or not by many samples of its problem.
 
+Reads the rows of input `rows`, and scores.parquet of `scores` or verdicts.parquet of `verdicts`; leaves rows.parquet.
 Only ids, counts and labels are held in memory; the rows are written once, in a stream.
 """
 

@@ -1,6 +1,6 @@
-"""The sft stage's work: reads input `policy` and the rows of input `data`, fine-tunes with TRL's SFTTrainer.
+"""The sft stage's work: fine-tune a policy with TRL's SFTTrainer.
 
-Leaves model/ and log.parquet.
+Reads the model of input `policy` and the rows of `data`; leaves model/ and log.parquet.
 Refused: what training/examples.py refuses, rows beyond the model's context, NaN.
 """
 

@@ -1,5 +1,7 @@
 """The solve stage's work: rounds of sampling and grading over the problems that are left.
 
+Reads the rows of input `rows` and the model of `policy` (completions.parquet of `budget` for a control); leaves
+completions.parquet.
 Each round is sampled in shards (work/round-1/…), graded in parts and then kept as one file, so that a killed
 job goes on where it was. The model is loaded once, and only if a draw is missing.
 """

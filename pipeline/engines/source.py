@@ -1,4 +1,7 @@
-"""The source stage's work: read batches from wherever they are, map them, store them."""
+"""The source stage's work: bring in the rows of a data set in our columns.
+
+Reads what its configuration names (the hub, a file or folder, a generator), in batches; leaves rows.parquet.
+"""
 
 from __future__ import annotations
 

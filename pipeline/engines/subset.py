@@ -1,4 +1,7 @@
-"""The subset stage's work: reads the rows of input `rows`, leaves the first of them in a seeded order as rows.parquet."""
+"""The subset stage's work: the first rows of a data set in a seeded order.
+
+Reads the rows of input `rows`; leaves rows.parquet.
+"""
 
 from __future__ import annotations
 

@@ -491,3 +491,15 @@ def test_unusable_data_is_refused(policy, tmp_path, frame, changes, message):
 def test_impossible_requests_are_refused(policy, rows, tmp_path, changes, options, message):
     with pytest.raises(InputError, match=message):
         run(tmp_path, policy, rows, make_config(**changes), **options)
+
+
+def test_our_trainers_change_nothing_of_trl_but_the_seams_that_are_known():
+    """A method of ours that happens to have the name of one of theirs would replace it without a word."""
+    from trl import GRPOTrainer, RLOOTrainer
+
+    from pipeline.engines.training import rl_trainer
+
+    for ours, theirs in ((rl_trainer._GrpoTrainer, GRPOTrainer), (rl_trainer._RlooTrainer, RLOOTrainer)):
+        own = {name for kind in (rl_trainer._OwnRollouts, ours) for name in vars(kind) if name[:2] != "__"}
+        changed = {name for name in own if hasattr(theirs, name)}
+        assert changed == {"_generate_single_turn", "_get_train_sampler", "create_model_card"}
