@@ -33,7 +33,8 @@ GRPO: dict[str, Any] = {"steps": 12, "prompts": 8, "rollouts": 8, "new_tokens": 
 
 def main() -> None:
     """Print and keep the table."""
-    from pipeline.engines import rl, sft  # the imports are not what is measured
+    from pipeline.engines.sft import train as train_sft  # the imports are not what is measured
+    from pipeline.engines.training.rl import train as train_rl
 
     config = SftConfig(learning_rate=1e-4, precision="fp32", prompt=Prompt(), **SFT)
     rl_config = RlConfig(
@@ -43,11 +44,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         policy, rows = _make_inputs(folder)
-        by_stage = lambda at: _timed(sft.train, _job(at, "sft", config), policy, rows, _sft_tokens)
+        by_stage = lambda at: _timed(train_sft, _job(at, "sft", config), policy, rows, _sft_tokens)
         by_hand = lambda at: bare_trl.sft(policy, rows, at, **SFT)
         table = _rows("sft", _pairs(by_stage, by_hand, folder / "sft", PAIRS["sft"]))
         by_stage = lambda at: _timed(
-            rl.train, _job(at, "rl", rl_config), policy, rows, lambda facts: facts["generated_tokens"]
+            train_rl, _job(at, "rl", rl_config), policy, rows, lambda facts: facts["generated_tokens"]
         )
         by_hand = lambda at: bare_trl.grpo(policy, rows, at, **GRPO)
         table += _rows("rl", _pairs(by_stage, by_hand, folder / "rl", PAIRS["rl"]))
@@ -59,7 +60,7 @@ def _make_inputs(folder: Path) -> tuple[Path, Path]:
     import polars as pl
 
     from pipeline.engines.policy.folder import save_policy
-    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.engines.policy.tiny import build_model, build_tokenizer
     from pipeline.generators import chains
     from pipeline.stages.base import TinyModel
 

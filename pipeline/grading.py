@@ -38,7 +38,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import IO, Literal, Self
 
 from pipeline.errors import StageError
 
@@ -155,8 +155,11 @@ class Grader:
 
     def grade(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         """One verdict per (response, gold), in order."""
-        verdicts: list[Verdict | None] = [grade_integers(response, gold) for response, gold in pairs]
-        missing = [i for i, verdict in enumerate(verdicts) if verdict is None]
+        verdicts: dict[int, Verdict] = {}
+        for i, (response, gold) in enumerate(pairs):
+            if (verdict := grade_integers(response, gold)) is not None:
+                verdicts[i] = verdict
+        missing = [i for i in range(len(pairs)) if i not in verdicts]
         chunks = deque(missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK))
         with self._lock:
             busy = self._workers[: len(chunks)]
@@ -165,14 +168,14 @@ class Grader:
             elif busy:
                 with ThreadPoolExecutor(len(busy)) as threads:
                     list(threads.map(lambda worker: _serve(worker, chunks, pairs, verdicts), busy))
-        return verdicts  # type: ignore[return-value]  # every gap was filled above
+        return [verdicts[i] for i in range(len(pairs))]
 
 
 def _serve(
     worker: _Worker,
     chunks: deque[list[int]],
     pairs: Sequence[tuple[str, str]],
-    verdicts: list[Verdict | None],
+    verdicts: dict[int, Verdict],
 ) -> None:
     """Take chunks until there is none left; each response gets its verdict whatever happens to the worker."""
     while True:
@@ -224,7 +227,7 @@ class _Worker:
             return
         process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
+        for pipe in _pipes(process):
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
 
@@ -232,12 +235,13 @@ class _Worker:
         self, process: subprocess.Popen[str], pairs: Sequence[tuple[str, str]]
     ) -> list[tuple[Outcome, str | None]]:
         answers: list[tuple[Outcome, str | None]] = []
+        given, said, _ = _pipes(process)
         try:
-            process.stdin.write("".join(json.dumps(pair) + "\n" for pair in pairs))
-            process.stdin.flush()
+            given.write("".join(json.dumps(pair) + "\n" for pair in pairs))
+            given.flush()
         except BrokenPipeError:
             pass  # it died while we wrote; what it had answered before is still to be read
-        while len(answers) < len(pairs) and (line := process.stdout.readline()).endswith("\n"):
+        while len(answers) < len(pairs) and (line := said.readline()).endswith("\n"):
             answers.append(tuple(json.loads(line)))
         return answers
 
@@ -257,14 +261,21 @@ class _Worker:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
         )
         self._process, self._owner = process, os.getpid()
-        if process.stdout.readline() != "ready\n":
-            last_words = process.stderr.read().strip().splitlines()[-1:] or ["no message"]
+        _, said, errors = _pipes(process)
+        if said.readline() != "ready\n":
+            last_words = errors.read().strip().splitlines()[-1:] or ["no message"]
             self.stop()
             raise StageError(
                 f"the grading process did not start: {last_words[0]}",
                 "The environment of this stage needs math-verify (see envs/).",
             )
         return process
+
+
+def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str], IO[str]]:
+    """Standard input, output and error of a grading process: all three were asked for as pipes."""
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    return process.stdin, process.stdout, process.stderr
 
 
 def _stop_all(workers: Sequence[_Worker]) -> None:

@@ -113,3 +113,13 @@ def test_all_catalogues_together_import_in_milliseconds():
         )
         time.sleep(0.1)
     assert best < 0.5
+
+
+def test_a_configuration_has_rows_from_one_place() -> None:
+    hub = datasets.HubSource(name="owner/set")
+    made = datasets.SyntheticSource(generator="arithmetic", rows=3)
+    assert datasets.Origin(hub=hub).place == "owner/set"
+    assert datasets.Origin(synthetic=made).place == "generator arithmetic"
+    for wrong in ({}, {"hub": hub, "synthetic": made}):
+        with pytest.raises(ValueError, match="either a set of the hub or a generator's"):
+            datasets.Origin(**wrong)

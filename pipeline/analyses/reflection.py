@@ -32,7 +32,7 @@ def measure(
     responses: Sequence[str], params: Params, *, verdicts: Sequence[bool | None]
 ) -> dict[str, list[bool | None]]:
     """Both detectors and their conjunction, per response."""
-    keyword = reflection_keywords.measure(responses, reflection_keywords.Params())["reflects"]
+    keyword: list[bool | None] = [count > 0 for count in reflection_keywords.count_keywords(responses)]
     return {
         "reflects": [judged if found else False for found, judged in zip(keyword, verdicts, strict=True)],
         "keyword": keyword,

@@ -42,5 +42,10 @@ class Params(Config):
 
 def measure(responses: Sequence[str], params: Params) -> dict[str, list[float] | list[bool]]:
     """Whether, and how often, each response uses a keyword."""
-    counts = [sum(text.count(keyword) for keyword in KEYWORDS) for text in map(str.lower, responses)]
+    counts = count_keywords(responses)
     return {"reflects": [count > 0 for count in counts], "keywords": [float(count) for count in counts]}
+
+
+def count_keywords(responses: Sequence[str]) -> list[int]:
+    """How often each response uses a keyword."""
+    return [sum(text.count(keyword) for keyword in KEYWORDS) for text in map(str.lower, responses)]

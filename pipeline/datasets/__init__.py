@@ -121,6 +121,18 @@ class Origin:
     row_filter: tuple[RowCondition, ...] = ()
     fields: FieldMap | None = None
 
+    def __post_init__(self) -> None:
+        if (self.hub is None) == (self.synthetic is None):
+            raise ValueError("an origin is either a set of the hub or a generator's")
+
+    @property
+    def place(self) -> str:
+        """Where the rows come from, in words."""
+        if self.hub is not None:
+            return self.hub.name
+        assert self.synthetic is not None  # see __post_init__
+        return f"generator {self.synthetic.generator}"
+
 
 @dataclass(frozen=True)
 class DatasetEntry:
@@ -171,8 +183,9 @@ def describe_entry(name: str, entry: DatasetEntry) -> str:
     """The description of an entry as text, one fact per line."""
     lines = [f"{name}: {entry.doc}"]
     for config, origin in entry.origins.items():
-        where = origin.hub.name if origin.hub else f"generator {origin.synthetic.generator}"
-        lines.append(f"  {config}: {where}, {origin.rows if origin.rows is not None else 'unknown'} rows")
+        lines.append(
+            f"  {config}: {origin.place}, {origin.rows if origin.rows is not None else 'unknown'} rows"
+        )
     lines += [
         f"  licence: {entry.licence}",
         f"  source: {entry.cites}",

@@ -1,1 +1,4 @@
-"""Engines: where torch, transformers, trl, vllm, datasets and polars are imported; reached from a stage's run only."""
+"""What does each stage do? One file per stage, STAGE.py, and rooms for what several of them share.
+
+Only here torch, transformers, TRL, vLLM, datasets and polars are imported; only the stage process comes here.
+"""

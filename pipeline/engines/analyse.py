@@ -1,5 +1,7 @@
-"""Measure a completions artifact with one analysis: completions.parquet in, measures.parquet out.
+"""The analyse stage's work: measure responses with one analysis of the catalogue.
 
+Reads completions.parquet of input `completions` (verdicts.parquet of `verdicts`, the tokenizer of `policy` where the
+analysis asks for them); leaves measures.parquet.
 One row per response, in the order of the input: problem_id, sample_index and the analysis's columns.
 Measuring is quick and pure, so a killed job starts over. An analysis that needs a judge gets the verdicts of input
 `verdicts`, one that counts tokens the tokenizer of input `policy`; verdicts that lack a response are refused.
@@ -15,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from pipeline import analyses
-from pipeline.engines.score import count_rows, open_completions, write_parquet
+from pipeline.engines.rows.frames import count_responses, mean_of, scan_columns, write_frame
 from pipeline.errors import InputError
 from pipeline.store.job import Job
 
@@ -27,8 +29,8 @@ def measure(job: Job) -> dict[str, Any]:
     """Measure input `completions`; returns the number of responses, each column's mean, and seconds."""
     started = time.monotonic()
     source = job.one("completions") / "completions.parquet"
-    rows = open_completions(source, ("problem_id", "sample_index", "response"))
-    total = count_rows(rows, source)
+    rows = scan_columns(source, ("problem_id", "sample_index", "response"))
+    total = count_responses(rows, source)
     name = job.config.analysis
     params = analyses.validate(name, job.config.params)
     needed = _needed(job, name)
@@ -44,8 +46,8 @@ def measure(job: Job) -> dict[str, Any]:
         )
         job.progress(min(start + BATCH_ROWS, total), total, "responses")
     table = pl.concat(batches)
-    write_parquet(table, job.folder / "measures.parquet")
-    means = {f"mean_{column}": _mean(table[column]) for column in analyses.columns(name)}
+    write_frame(job.folder / "measures.parquet", table)
+    means = {f"mean_{column}": mean_of(table[column]) for column in analyses.columns(name)}
     return {"n": total, **means, "seconds": round(time.monotonic() - started, 3)}
 
 
@@ -53,11 +55,6 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     """A column of yes and no (null allowed, even throughout) or of numbers."""
     numbers = any(isinstance(value, float) for value in values)
     return pl.Series(name, values, dtype=pl.Float64 if numbers else pl.Boolean)
-
-
-def _mean(column: pl.Series) -> float | None:
-    mean = column.mean()
-    return None if mean is None else float(mean)
 
 
 def _needed(job: Job, name: str) -> dict[str, Any]:
@@ -80,7 +77,7 @@ def _verdicts_file(job: Job) -> Path:
 
 def _read_verdicts(job: Job) -> pl.DataFrame:
     columns = ("problem_id", "sample_index", "is_positive")
-    return open_completions(_verdicts_file(job), columns).collect()
+    return scan_columns(_verdicts_file(job), columns).collect()
 
 
 def _verdicts_of(batch: pl.DataFrame, verdicts: pl.DataFrame, job: Job) -> list[bool | None]:

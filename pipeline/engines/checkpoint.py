@@ -1,4 +1,8 @@
-"""Publish one step of an RL run: link what the run saved, or train up to the step if it did not save it."""
+"""The checkpoint stage's work: publish one step of an RL run.
+
+Reads steps/<n>/model of input `run`, links it as model/; where the run did not save that step, trains up to it from
+inputs `policy` and `data`, which leaves what `rl` leaves.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ def publish_step(job: Job) -> dict[str, Any]:
     if saved.is_dir():
         link_folder(saved, job.folder / "model")
         return {"step": step, "from": "run"}
-    from pipeline.engines.rl import train
+    from pipeline.engines.training.rl import train
 
     facts = train(
         job,

@@ -1,5 +1,7 @@
-"""The compress stage's work: draw a rate per row, rate its tokens, write the shortened rows (polars).
+"""The compress stage's work: draw a keep rate per row, rate its tokens, shorten its chain of thought.
 
+Reads the rows of input `rows` and the token-classification model of `compressor` (to count tokens, the tokenizer of
+`policy`); leaves rows.parquet.
 Rows are worked on in parts (work/part-….parquet) that a killed job goes on after.
 """
 
@@ -13,9 +15,10 @@ from typing import Any
 import polars as pl
 
 from pipeline.datasets import seeded_key
+from pipeline.engines.rows.dropped import count_dropped
+from pipeline.engines.rows.frames import is_whole, write_frame
 from pipeline.engines.rows.parquet import write_rows
-from pipeline.engines.rows.store import Dropped, count_rows
-from pipeline.engines.sampling.shards import is_whole, write_frame
+from pipeline.engines.rows.store import count_rows
 from pipeline.errors import InputError, StageError
 from pipeline.stages.compress import CompressConfig
 from pipeline.store.job import Job
@@ -41,13 +44,12 @@ def compress(job: Job, config: CompressConfig) -> dict[str, Any]:
         parts.append(pl.scan_parquet(part))
     done = pl.concat(parts)
     notes = done.select("id", "keep_rate", *_NOTES).collect()
-    dropped = Dropped()
-    for (reason,), part in notes.drop_nulls("_reason").group_by("_reason", maintain_order=True):
-        dropped.add(str(reason), part["id"].to_list())
+    dropped = count_dropped(notes.rename({"_reason": "reason"}))
     kept = notes.filter(pl.col("_reason").is_null())
     if kept.is_empty():
-        reasons = ", ".join(f"{count} × {reason}" for reason, count in dropped.counts.items())
-        raise StageError(f"no row is left of {total} ({reasons})", "Raise max_tokens, or the keep rates.")
+        raise StageError(
+            f"no row is left of {total} ({dropped.reasons()})", "Raise max_tokens, or the keep rates."
+        )
     write_rows(done.filter(pl.col("_reason").is_null()).drop(_NOTES), job.folder / "rows.parquet")
     return {
         "rows_in": total,
@@ -105,7 +107,7 @@ class _Shortener:
     def compressor(self) -> Any:
         """The token-classification model, loaded now or before."""
         if self._compressor is None:
-            from pipeline.engines.compression import Compressor
+            from pipeline.engines.synthesis.compression import Compressor
 
             folder = self.job.one("compressor") / "model"
             self._compressor = Compressor(
@@ -176,7 +178,7 @@ class _Shortener:
 
     def _keep(self, words: Sequence[Any], rate: float) -> tuple[str, tuple[int, int]]:
         """The shortened chain, and its tokens before and after."""
-        from pipeline.engines.compression import force, join_words, keep_words
+        from pipeline.engines.synthesis.compression import force, join_words, keep_words
 
         config = self.config
         words = force(words, config.force_words, digits=config.force_digits)

@@ -1,5 +1,6 @@
 """The dialogue stage's work: turn after turn, all dialogues of a turn in one pass through the engine.
 
+Reads the rows of input `rows` and the model of `policy`; leaves dialogues.parquet.
 A finished turn is one file (work/turn-revised.parquet); within a turn responses are saved in shards. The model
 is loaded once, and only if a turn is missing.
 """
@@ -8,42 +9,23 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from pipeline.engines.policy.folder import encode_prompt
-from pipeline.engines.rows.store import Dropped
-from pipeline.engines.sampling.protocol import (
-    Loader,
-    Request,
-    Sampler,
-    encode_requests,
-    plan_rows,
-    read_problems,
-    row_seed,
-    sample_missing,
-)
-from pipeline.engines.sampling.shards import Shards, measure, read_made, write_frame
+from pipeline.engines.rows.dropped import DroppedRows
+from pipeline.engines.rows.frames import mean_of, read_made, write_frame
+from pipeline.engines.sampling.load import Loader
+from pipeline.engines.sampling.protocol import Request, Sampler, row_seed
+from pipeline.engines.sampling.requests import encode_requests, plan_rows, read_problems, sample_missing
+from pipeline.engines.sampling.shards import Shards, measure
+from pipeline.engines.synthesis.turns import SCHEMA, TURNS
 from pipeline.errors import InputError
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.store.job import Job
-
-TURNS = ("first", "assessment", "revised", "summary")
-SCHEMA = {
-    "problem_id": pl.String,
-    "sample_index": pl.Int64,
-    "seed": pl.Int64,
-    "problem": pl.String,
-    "answer": pl.String,
-    **dict.fromkeys(TURNS, pl.String),
-    **{f"n_tokens_{turn}": pl.Int64 for turn in TURNS},
-    **{f"finish_reason_{turn}": pl.String for turn in TURNS},
-    "cut_in": pl.String,
-}
-"""Columns of dialogues.parquet; what comes after the turn in which a dialogue was cut is null."""
 
 _ANSWER = ("position", "response", "n_tokens", "finish_reason")
 
@@ -126,7 +108,8 @@ def _make_turn(job: Job, turn: str, dialogues: pl.DataFrame, loader: Loader) -> 
     going = dialogues.filter(pl.col("cut_in").is_null())
     seeds = [turn_seed(seed, turn) for seed in going["seed"]]
     going = going.with_columns(pl.Series("seed", seeds, dtype=pl.Int64))
-    full, encode = going.head(0), encode_requests
+    full = going.head(0)
+    encode: Callable[[pl.DataFrame, Sampler, Any], list[Request]] = encode_requests
     if turn != TURNS[0] and not going.is_empty():
         prompts = _encode_turn(going, turn, loader.sampler(), job.config)
         has_room = pl.col("position").is_in(list(prompts.ids))
@@ -195,7 +178,7 @@ def _count(
     notes: Sequence[dict[str, str]],
 ) -> dict[str, Any]:
     """Dialogues, how many are complete, where the others were cut, and what all of it took."""
-    cut = Dropped()
+    cut = DroppedRows()
     for turn in TURNS:
         ids = dialogues.filter(pl.col("cut_in") == turn)
         cut.add(
@@ -211,7 +194,7 @@ def _count(
         "cut": dict(cut.counts),
         "cut_examples": dict(cut.examples),
         "tokens_per_turn": {
-            turn: round(float(frame["n_tokens"].mean() or 0.0), 1)
+            turn: round(mean_of(frame["n_tokens"]) or 0.0, 1)
             for turn, frame in zip(TURNS, answers, strict=True)
         },
         **measure(said, seconds, json.loads(notes[0]["versions"])),

@@ -1,5 +1,7 @@
-"""The filter stage's work: apply the catalogue's filters in order, count what goes and why (polars).
+"""The filter stage's work: apply the catalogue's filters in order, count what goes and why.
 
+Reads the rows of input `rows` (of `against` and the tokenizer of `policy` where a filter asks for them); leaves
+rows.parquet.
 Each filter judges the rows that are left, reading only the columns that it needs; the texts are written
 once, at the end, in a stream. A judgement that is finished is kept in the working folder, so that a
 killed job does not tokenise or grade again.
@@ -16,9 +18,10 @@ import polars as pl
 
 from pipeline import filters
 from pipeline.engines.policy.folder import quiet_libraries
-from pipeline.engines.rows.store import Dropped, count_rows
+from pipeline.engines.rows.dropped import count_dropped
+from pipeline.engines.rows.frames import is_whole
+from pipeline.engines.rows.store import count_rows
 from pipeline.engines.rows.view import RowView
-from pipeline.engines.sampling.shards import is_whole
 from pipeline.errors import InputError, StageError
 from pipeline.filters import FilterContext
 from pipeline.filters._pool import Workers
@@ -85,15 +88,6 @@ def _unchanged(path: str, planned: str) -> str:
             "Run `studyc plan` again to plan with the folder as it is now.",
         )
     return str(folder)
-
-
-def count_dropped(verdicts: pl.DataFrame) -> Dropped:
-    """What is dropped for which reason, with the first few ids of each."""
-    dropped = Dropped()
-    gone = verdicts.filter(pl.col("reason").is_not_null())
-    for (reason,), part in gone.group_by("reason", maintain_order=True):
-        dropped.add(str(reason), part["id"].to_list())
-    return dropped
 
 
 def _judge_once(

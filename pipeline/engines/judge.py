@@ -1,5 +1,7 @@
-"""Judging texts: every row is asked about once, and once more where the reply cannot be read.
+"""The judge stage's work: every row is asked about once, and once more where the reply cannot be read.
 
+Reads completions.parquet of input `completions`, or the rows of `rows` (and the model of `policy` with a local
+engine); leaves verdicts.parquet.
 Guarantees: one verdict per row, in the order of the input; a killed job asks for no reply twice; a reply that
 does not give a label, or was cut, is unreadable (label and is_positive are null), never a guess. A reply of a
 greedy local engine is not asked for again, because it would be the same.
@@ -19,8 +21,8 @@ import polars as pl
 
 from pipeline import judges
 from pipeline.engines.judging.replies import Question, Replies, Reply, RowKey
+from pipeline.engines.rows.frames import count_responses, scan_columns, write_frame
 from pipeline.engines.sampling.protocol import row_seed
-from pipeline.engines.score import count_rows, open_completions, write_parquet
 from pipeline.errors import InputError, StageError, suggest
 from pipeline.stages.judge import JudgeConfig
 from pipeline.store.job import Job
@@ -57,13 +59,13 @@ def judge(job: Job) -> dict[str, Any]:
     started = time.monotonic()
     module = judges.get(job.config.judge)
     rows, source = _open_rows(job, module.FIELDS)
-    total = count_rows(rows, source)
+    total = count_responses(rows, source)
     judging = _Judging(job, total)
     for start in range(0, total, job.config.shard_rows):
         judging.ask_about(rows.slice(start, job.config.shard_rows).collect())
     ids = rows.select("problem_id", "sample_index").collect()
     verdicts = judging.verdicts(list(ids.iter_rows()))
-    write_parquet(verdicts, job.folder / "verdicts.parquet")
+    write_frame(job.folder / "verdicts.parquet", verdicts)
     return judging.facts(verdicts) | {"seconds": round(time.monotonic() - started, 3)}
 
 
@@ -186,7 +188,7 @@ def _open_rows(job: Job, fields: Sequence[str]) -> tuple[pl.LazyFrame, Path]:
     ids = ["problem_id", "sample_index"]
     if "completions" in job.inputs:
         source = job.one("completions") / "completions.parquet"
-        rows = open_completions(source, (*ids, *fields))
+        rows = scan_columns(source, (*ids, *fields))
     else:
         source = job.one("rows") / "rows.parquet"
         if "response" in fields:
@@ -194,7 +196,7 @@ def _open_rows(job: Job, fields: Sequence[str]) -> tuple[pl.LazyFrame, Path]:
                 f"{source}: judge {job.config.judge!r} reads responses, and a data set has none",
                 suggest("", [name for name in judges.names() if "response" not in judges.get(name).FIELDS]),
             )
-        rows = open_completions(source, ("id", *fields)).select(
+        rows = scan_columns(source, ("id", *fields)).select(
             pl.col("id").alias("problem_id"), pl.lit(0, dtype=pl.Int64).alias("sample_index"), *fields
         )
     empty = rows.filter(pl.any_horizontal(pl.col(list(fields)).is_null())).head(1).collect()

@@ -1,4 +1,8 @@
-"""The work of the stages mix and subset: choose rows by their keys, make ids unique, order, write."""
+"""The mix stage's work: rows of several data sets as one.
+
+Reads the rows of every input `rows`; leaves rows.parquet.
+A part's rows are chosen by their keys; ids are made unique; the order is that of the parts, or a seeded one.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from pipeline.engines.rows.parquet import (
-    LEFT_OUT,
+    fill_ranks,
     read_columns,
     read_tables,
     to_frame,
@@ -20,31 +23,8 @@ from pipeline.engines.rows.parquet import (
     write_in_order,
 )
 from pipeline.engines.rows.store import common_schema, first_by_key, scan_ids, seeded_keys, widen
-from pipeline.errors import InputError
 from pipeline.stages.mix import MixConfig
-from pipeline.stages.subset import SubsetConfig
 from pipeline.store.job import Job
-
-
-def cut(job: Job, config: SubsetConfig) -> dict[str, Any]:
-    """Write job.folder/rows.parquet with the first rows in the seeded order."""
-    path = job.one("rows") / "rows.parquet"
-    ids = scan_ids(path)
-    if config.rows > len(ids):
-        raise InputError(
-            f"a subset of {config.rows} rows was asked of a data set that has {len(ids)}",
-            f"Ask for at most {len(ids)}, or loosen the filters before it.",
-        )
-    order = first_by_key(ids, config.seed, config.rows)
-    ranks = ids.to_frame("id").join(order, on="id", how="left", maintain_order="left")["rank"]
-    write_in_order(
-        read_tables(path),
-        _ranks(ranks),
-        rows_bytes=uncompressed_bytes(path) * config.rows // len(ids),
-        work=job.work,
-        target=job.folder / "rows.parquet",
-    )
-    return {"rows_in": len(ids), "rows_out": config.rows}
 
 
 def mix(job: Job, config: MixConfig) -> dict[str, Any]:
@@ -65,16 +45,12 @@ def mix(job: Job, config: MixConfig) -> dict[str, Any]:
     )
     write_in_order(
         _renamed_tables(paths, names, schema),
-        _ranks(_rank(names, config)),
+        fill_ranks(_rank(names, config)),
         rows_bytes=sum(sizes),
         work=job.work,
         target=job.folder / "rows.parquet",
     )
     return {"rows_in": list(available), "rows_out": sum(quotas), "rows_of_parts": list(quotas)}
-
-
-def _ranks(ranks: pl.Series) -> np.ndarray:
-    return ranks.cast(pl.Int64).fill_null(LEFT_OUT).to_numpy()
 
 
 def _choose(ids: list[pl.Series], quotas: tuple[int, ...], seed: int) -> pl.DataFrame:

@@ -1,5 +1,6 @@
-"""The select stage's work: one verdict per row from many samples of its problem (polars).
+"""The select stage's work: keep a row or not by many samples of its problem.
 
+Reads the rows of input `rows`, and scores.parquet of `scores` or verdicts.parquet of `verdicts`; leaves rows.parquet.
 Only ids, counts and labels are held in memory; the rows are written once, in a stream.
 """
 
@@ -11,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.engines.filter import count_dropped
+from pipeline.engines.rows.dropped import count_dropped
 from pipeline.engines.rows.store import count_rows, scan_ids
 from pipeline.engines.rows.view import RowView
 from pipeline.errors import InputError, StageError, suggest
@@ -34,9 +35,9 @@ def select(job: Job, config: SelectConfig) -> dict[str, Any]:
     dropped = count_dropped(verdicts)
     rows_out = rows_in - dropped.counts.total()
     if rows_out == 0:
-        reasons = ", ".join(f"{count} × {reason}" for reason, count in dropped.counts.items())
         raise StageError(
-            f"the selection leaves nothing of {rows_in} rows ({reasons})", "Loosen its bounds or labels."
+            f"the selection leaves nothing of {rows_in} rows ({dropped.reasons()})",
+            "Loosen its bounds or labels.",
         )
     view = RowView.of_file(source, rows_in)
     if SHARE in verdicts.columns:

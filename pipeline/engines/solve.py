@@ -1,5 +1,7 @@
 """The solve stage's work: rounds of sampling and grading over the problems that are left.
 
+Reads the rows of input `rows` and the model of `policy` (completions.parquet of `budget` for a control); leaves
+completions.parquet.
 Each round is sampled in shards (work/round-1/…), graded in parts and then kept as one file, so that a killed
 job goes on where it was. The model is loaded once, and only if a draw is missing.
 """
@@ -13,17 +15,26 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.engines import score as scoring
-from pipeline.engines.rows.store import Dropped, count_rows, first_by_key
-from pipeline.engines.sampling import protocol as sampling
-from pipeline.engines.sampling.protocol import Loader, row_seed
-from pipeline.engines.sampling.shards import Shards, measure, read_made, write_frame
+from pipeline.engines.grading.responses import (
+    GRADED_COLUMNS,
+    grade_in_parts,
+    open_grader,
+    refuse_unusable_gold,
+)
+from pipeline.engines.rows.dropped import DroppedRows
+from pipeline.engines.rows.frames import read_made, scan_columns, write_frame
+from pipeline.engines.rows.store import count_rows, first_by_key
+from pipeline.engines.sampling import requests
+from pipeline.engines.sampling.load import Loader
+from pipeline.engines.sampling.protocol import row_seed
+from pipeline.engines.sampling.requests import read_problems, sample_missing
+from pipeline.engines.sampling.shards import Shards, measure
 from pipeline.errors import InputError
 from pipeline.grading import Grader
 from pipeline.stages.solve import SolveConfig
 from pipeline.store.job import Job
 
-COLUMNS = (*sampling.COLUMNS, "round", "correct")
+COLUMNS = (*requests.COLUMNS, "round", "correct")
 
 
 def solve(job: Job) -> dict[str, Any]:
@@ -33,11 +44,11 @@ def solve(job: Job) -> dict[str, Any]:
     """
     config: SolveConfig = job.config
     source = job.one("rows") / "rows.parquet"
-    problems = sampling.read_problems(source).rename({"id": "problem_id"})
+    problems = read_problems(source).rename({"id": "problem_id"})
     draws = _plan_draws(job, problems)
     loader = Loader(job.one("policy") / "model", config, job.work)
-    with scoring.open_grader(config.score) as grader:
-        scoring.refuse_unusable_gold(problems, grader, config.score, source)
+    with open_grader(config.score) as grader:
+        refuse_unusable_gold(problems, grader, config.score, source)
         rounds = _make_rounds(job, problems, draws, loader, grader, source)
     frame = pl.concat([frame for frame, _ in rounds])
     order = problems.select("problem_id").with_row_index("order")
@@ -70,7 +81,7 @@ def _plan_draws(job: Job, problems: pl.DataFrame) -> list[pl.DataFrame]:
         )
     path = job.one("budget") / "completions.parquet"
     total = count_rows(path)
-    others = scoring.open_completions(path, ("problem_id",)).unique().collect()["problem_id"]
+    others = scan_columns(path, ("problem_id",)).unique().collect()["problem_id"]
     if unknown := sorted(set(others) ^ set(problems["problem_id"])):
         raise InputError(
             f"{path}: the budget was spent on other problems; {unknown[0]!r} is in one of the two only",
@@ -105,7 +116,7 @@ def _make_rounds(
         rounds.append((frame, note))
         solved = frame.filter("correct").select("problem_id").unique()
         left = left.join(solved, on="problem_id", how="anti", maintain_order="left")
-        first_sample += int(planned["draws"].max())
+        first_sample += max(planned["draws"].to_list())
     return rounds
 
 
@@ -127,12 +138,12 @@ def _make_round(
     folder.mkdir(exist_ok=True)
     shards = Shards(folder, rows)
     if len(shards.done) < rows.height:
-        for graded in folder.glob("graded-*.parquet"):  # of draws that are now made again
-            graded.unlink()
-        sampling.sample_missing(job, loader.sampler(), rows, shards)
-    frame = shards.collect().select(sampling.COLUMNS)
-    graded = scoring.grade_in_parts(
-        frame.lazy().select(scoring.COLUMNS),
+        for outdated in folder.glob("graded-*.parquet"):  # of draws that are now made again
+            outdated.unlink()
+        sample_missing(job, loader.sampler(), rows, shards)
+    frame = shards.collect().select(requests.COLUMNS)
+    graded = grade_in_parts(
+        frame.lazy().select(GRADED_COLUMNS),
         frame.height,
         grader,
         job.config.score,
@@ -156,7 +167,7 @@ def _count(
     """What the rounds tried and solved, and what all of it took."""
     tried = set(frame["problem_id"])
     solved = set(frame.filter("correct")["problem_id"])
-    dropped = Dropped()
+    dropped = DroppedRows()
     ids = problems["problem_id"].to_list()
     dropped.add("unsolved", [name for name in ids if name in tried and name not in solved])
     dropped.add("not tried", [name for name in ids if name not in tried])

@@ -1,4 +1,7 @@
-"""The source stage's work: read batches from wherever they are, map them, store them."""
+"""The source stage's work: bring in the rows of a data set in our columns.
+
+Reads what its configuration names (the hub, a file or folder, a generator), in batches; leaves rows.parquet.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from typing import Any
 import polars as pl
 
 from pipeline.datasets import HubSource, SyntheticSource
+from pipeline.engines.rows.dropped import DroppedRows
 from pipeline.engines.rows.fields import map_batch, needed_columns
 from pipeline.engines.rows.files import KeepColumns, read_file
 from pipeline.engines.rows.hub import read_folder, read_hub
 from pipeline.engines.rows.parquet import BATCH_ROWS
-from pipeline.engines.rows.store import Dropped, RowStore
+from pipeline.engines.rows.store import RowStore
 from pipeline.errors import InputError
 from pipeline.stages.source import SourceConfig, digest_path
 from pipeline.store.job import Job
@@ -22,7 +26,7 @@ from pipeline.store.job import Job
 
 def make_rows(job: Job, config: SourceConfig) -> dict[str, Any]:
     """Write job.folder/rows.parquet and return what came in, what went out and why the rest did not."""
-    dropped = Dropped()
+    dropped = DroppedRows()
     store = RowStore(job.work, config.label)
     rows_in = 0
     for raw in read_batches(config):
@@ -81,7 +85,7 @@ def _generate(source: SyntheticSource) -> Iterator[pl.DataFrame]:
         yield pl.from_dicts(batch, infer_schema_length=None)
 
 
-def _check_counts(config: SourceConfig, rows_in: int, rows_out: int, dropped: Dropped) -> None:
+def _check_counts(config: SourceConfig, rows_in: int, rows_out: int, dropped: DroppedRows) -> None:
     if rows_in == 0:
         raise InputError(f"{config.label} holds no rows", "Check the split and the file.")
     if rows_out == 0:

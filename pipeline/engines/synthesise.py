@@ -1,4 +1,8 @@
-"""The synthesise stage's work: choose among responses or dialogues, write them as rows (polars)."""
+"""The synthesise stage's work: make training rows out of responses or dialogues.
+
+Reads dialogues.parquet of input `dialogues`, or completions.parquet of `completions` (with scores.parquet of
+`scores`); leaves rows.parquet.
+"""
 
 from __future__ import annotations
 

@@ -102,8 +102,8 @@ def _byte_signs() -> dict[int, str]:
     return {byte: chr(256 + place) for place, byte in enumerate(hidden)}
 
 
-class PartCounts(dict[str, int]):
-    """Tokens of a part of text as the pattern splits it, asked of the BPE model once."""
+class PretokenCounts(dict[str, int]):
+    """Tokens of a pre-token (a part of text as the pattern splits it), asked of the BPE model once."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class UsualCounts:
 
     def __init__(self, pattern: str, added: Sequence[str], model: Any, whole: Callable[[str], int]) -> None:
         self._split = re.compile(in_python(pattern), re.ASCII).findall
-        self._parts = PartCounts(model)
+        self._parts = PretokenCounts(model)
         self._words = WordCounts(self._count)
         self._whole = whole
         usual = usual_characters()
@@ -174,10 +174,11 @@ class TokenCounts:
     def __init__(self, tokenizer: Any, description: dict[str, Any]) -> None:
         self.tokenizer = tokenizer
         self.fast = getattr(tokenizer, "backend_tokenizer", None)
-        pattern = known_pattern(description)
-        self.cut_exactly = pattern is not None
-        added = [token["content"] for token in description.get("added_tokens") or []]
-        self._usual = UsualCounts(pattern, added, self.fast.model, self._one) if pattern else None
+        self._usual = None
+        if self.fast is not None and (pattern := known_pattern(description)) is not None:
+            added = [token["content"] for token in description.get("added_tokens") or []]
+            self._usual = UsualCounts(pattern, added, self.fast.model, self._one)
+        self.cut_exactly = self._usual is not None
 
     def of_pieces(self, pieces: Sequence[str]) -> list[int]:
         """Tokens of pieces that begin and end at a CUT or an end of a text whose NFC is itself."""

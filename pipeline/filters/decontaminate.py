@@ -1,6 +1,6 @@
 """Drop rows whose text shares a run of words with a problem of the named benchmarks.
 
-Words are runs of letters and digits, lower-cased after NFKC. n = 13 as in GPT-3 (arXiv:2005.14165,
+Words are runs of letters and digits, lower-cased after NFKC; a run of words is an n-gram of them. n = 13 as in GPT-3 (arXiv:2005.14165,
 appendix C); open-r1 and s1 use 8. A benchmark problem of fewer than n words counts as one run of its
 own length when it has at least `min_words`; a still shorter one must equal the row's whole text.
 """
@@ -39,8 +39,8 @@ class Params(Config):
     )
 
 
-class Runs:
-    """The runs of words of a benchmark, by length, and the whole texts of its very short problems."""
+class NgramIndex:
+    """The n-grams of a benchmark's problems, by length, and the whole texts of its very short ones."""
 
     def __init__(self, n: int, min_words: int) -> None:
         self.n = n
@@ -49,43 +49,45 @@ class Runs:
         self.whole: set[str] = set()
 
     def add(self, text: str) -> None:
-        """Add the runs of one problem."""
+        """Add the n-grams of one problem."""
         words = words_of(text)
         if len(words) < self.shortest:
             self.whole.add(" ".join(words))
             return
         length = min(self.n, len(words))
-        self.by_length[length].update(_runs(words, length))
+        self.by_length[length].update(_ngrams(words, length))
 
     def overlaps(self, text: str) -> bool:
-        """Whether a text shares a run with any problem."""
+        """Whether a text shares an n-gram with any problem."""
         return self.shared(words_of(text)) is not None
 
     def shared(self, words: list[str]) -> str | None:
         """What words share with a problem: a run of n, or the whole of a shorter one."""
         for length, known in sorted(self.by_length.items(), reverse=True):
-            if any(run in known for run in _runs(words, length)):
+            if any(ngram in known for ngram in _ngrams(words, length)):
                 return f"shares {length} words with" if length == self.n else "holds a whole problem of"
         return "is a problem of" if words and " ".join(words) in self.whole else None
 
 
 class Screen:
-    """Finds the benchmark that a text overlaps with; most texts are cleared by the runs' first words alone."""
+    """Finds the benchmark that a text overlaps with; most texts are cleared by the n-grams' first words alone."""
 
-    def __init__(self, benchmarks: dict[str, Runs]) -> None:
+    def __init__(self, benchmarks: dict[str, NgramIndex]) -> None:
         self.benchmarks = benchmarks
-        self.shortest = min(runs.shortest for runs in benchmarks.values())
-        self.whole = frozenset().union(*(runs.whole for runs in benchmarks.values()))
-        known = (run for runs in benchmarks.values() for some in runs.by_length.values() for run in some)
-        self.beginnings = {" ".join(run.split(" ", self.shortest)[: self.shortest]) for run in known}
+        self.shortest = min(index.shortest for index in benchmarks.values())
+        self.whole = frozenset().union(*(index.whole for index in benchmarks.values()))
+        known = (
+            ngram for index in benchmarks.values() for some in index.by_length.values() for ngram in some
+        )
+        self.beginnings = {" ".join(ngram.split(" ", self.shortest)[: self.shortest]) for ngram in known}
 
     def find(self, text: str) -> str | None:
-        """What a text shares with which benchmark; the first that shares a run with it."""
+        """What a text shares with which benchmark; the first that shares an n-gram with it."""
         words = words_of(text)
-        is_clear = self.beginnings.isdisjoint(_runs(words, self.shortest))
+        is_clear = self.beginnings.isdisjoint(_ngrams(words, self.shortest))
         if is_clear and (len(words) >= self.shortest or " ".join(words) not in self.whole):
             return None
-        shared = ((runs.shared(words), name) for name, runs in self.benchmarks.items())
+        shared = ((index.shared(words), name) for name, index in self.benchmarks.items())
         return next((f"{what} {name}" for what, name in shared if what is not None), None)
 
 
@@ -94,7 +96,7 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
 
 
-def _runs(words: list[str], length: int) -> Iterator[str]:
+def _ngrams(words: list[str], length: int) -> Iterator[str]:
     return (" ".join(words[i : i + length]) for i in range(len(words) - length + 1))
 
 
@@ -111,8 +113,8 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
 
 
 def make_judge(params: Params, against: Iterable[Path]) -> Callable[[pl.DataFrame], list[str | None]]:
-    """The judge of batches, which knows the runs of the sets' problems."""
-    screen = Screen(_read_runs(params, against))
+    """The judge of batches, which knows the n-grams of the sets' problems."""
+    screen = Screen(_index_sets(params, against))
 
     def reasons(batch: pl.DataFrame) -> list[str | None]:
         texts = zip(*(batch[column].to_list() for column in params.columns), strict=True)
@@ -121,13 +123,14 @@ def make_judge(params: Params, against: Iterable[Path]) -> Callable[[pl.DataFram
     return reasons
 
 
-def _read_runs(params: Params, against: Iterable[Path]) -> dict[str, Runs]:
-    """The runs of every set that is checked against, under the name of its artifact."""
+def _index_sets(params: Params, against: Iterable[Path]) -> dict[str, NgramIndex]:
+    """The n-grams of every set that is checked against, under the name of its artifact."""
     import polars as pl
 
-    known: dict[str, Runs] = {}
+    known: dict[str, NgramIndex] = {}
     for path in against:
-        runs = known.setdefault(_FINGERPRINT.sub("", path.parent.name), Runs(params.n, params.min_words))
+        name = _FINGERPRINT.sub("", path.parent.name)
+        index = known.setdefault(name, NgramIndex(params.n, params.min_words))
         for text in pl.read_parquet(path, columns=["problem"])["problem"].drop_nulls().to_list():
-            runs.add(text)
+            index.add(text)
     return known

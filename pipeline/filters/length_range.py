@@ -44,8 +44,8 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     text = pl.col(params.column).cast(pl.String)
     length = text.str.len_chars() if params.unit == "chars" else text.str.count_matches(r"\S+")
     low = params.at_least if params.at_least is not None else 0
-    reason = pl.when(text.is_null()).then(pl.lit(f"no {params.column}"))
-    reason = reason.when(length < low).then(pl.lit(f"under {low} {params.unit}"))
+    missing = pl.when(text.is_null()).then(pl.lit(f"no {params.column}"))
+    reason = missing.when(length < low).then(pl.lit(f"under {low} {params.unit}"))
     if params.at_most is not None:
         reason = reason.when(length > params.at_most).then(pl.lit(f"over {params.at_most} {params.unit}"))
     return judge_by(rows, reason)

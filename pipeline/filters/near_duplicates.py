@@ -53,7 +53,7 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
     ids, found = map_batches(rows, (params.column,), make_signer, (params, context.seed), context)
     every = [shingles for one in found for shingles in one.shingles()]
     with_text = [place for place, one in enumerate(every) if len(one)]
-    kept = KeptProblems(params.threshold, context.seed)
+    kept = MinHashIndex(params.threshold, context.seed)
     suspects = np.flatnonzero(_shares_a_band(np.concatenate([one.bands for one in found]))) if found else ()
     gone = [with_text[i] for i in suspects if not kept.add(every[with_text[i]].astype(np.uint64))]
     reason = pl.Series("reason", [None] * len(ids), dtype=pl.String)
@@ -62,7 +62,7 @@ def judge(rows: pl.LazyFrame, params: Params, context: FilterContext) -> pl.Data
 
 
 @dataclass(frozen=True)
-class Signed:
+class MinHashes:
     """What a batch's problems are compared by: all shingles, how many each problem has (0: no text), and the bands
     of those that have a text."""
 
@@ -77,17 +77,17 @@ class Signed:
         return np.split(self.hashes, np.cumsum(self.sizes)[:-1])
 
 
-def make_signer(params: Params, seed: int) -> Callable[[pl.DataFrame], Signed]:
+def make_signer(params: Params, seed: int) -> Callable[[pl.DataFrame], MinHashes]:
     """Shingles and bands of batches."""
     import numpy as np
 
-    hashing = KeptProblems(params.threshold, seed)
+    hashing = MinHashIndex(params.threshold, seed)
 
-    def sign(batch: pl.DataFrame) -> Signed:
+    def sign(batch: pl.DataFrame) -> MinHashes:
         texts = batch[params.column].to_list()
         problems = [shingles_of(text, params.shingle) for text in texts if text]
         sizes = iter(map(len, problems))
-        return Signed(
+        return MinHashes(
             hashes=np.concatenate([np.empty(0, dtype="<u4"), *problems]).astype("<u4"),
             sizes=np.array([next(sizes) if text else 0 for text in texts]),
             bands=hashing.band_keys(problems),
@@ -114,8 +114,10 @@ def shingles_of(text: str, size: int) -> np.ndarray:
     import numpy as np
 
     words = _WORD.findall(unicodedata.normalize("NFKC", text).lower())
-    runs = {" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))}
-    return np.unique(np.array([zlib.crc32(run.encode()) % PRIME for run in runs], dtype=np.uint64))
+    shingles = {" ".join(words[i : i + size]) for i in range(max(1, len(words) - size + 1))}
+    return np.unique(
+        np.array([zlib.crc32(shingle.encode()) % PRIME for shingle in shingles], dtype=np.uint64)
+    )
 
 
 def _modulo_prime(values: np.ndarray) -> np.ndarray:
@@ -128,17 +130,17 @@ def _modulo_prime(values: np.ndarray) -> np.ndarray:
     return values - prime * (values >= prime)
 
 
-class KeptProblems:
-    """The problems kept so far, findable by the bands of their signatures."""
+class MinHashIndex:
+    """The problems kept so far, found by the bands of their MinHash signatures (locality-sensitive hashing)."""
 
     def __init__(self, threshold: float, seed: int) -> None:
         import numpy as np
 
-        draw = np.random.Generator(np.random.PCG64(seed))
+        rng = np.random.Generator(np.random.PCG64(seed))
         size = BANDS * ROWS_PER_BAND
         self.threshold = threshold
-        self.factors = draw.integers(1, PRIME, size=(size, 1), dtype=np.uint64)
-        self.offsets = draw.integers(0, PRIME, size=(size, 1), dtype=np.uint64)
+        self.factors = rng.integers(1, PRIME, size=(size, 1), dtype=np.uint64)
+        self.offsets = rng.integers(0, PRIME, size=(size, 1), dtype=np.uint64)
         self.shingles: list[np.ndarray] = []
         self.bands: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in range(BANDS)]
 

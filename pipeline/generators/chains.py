@@ -36,6 +36,9 @@ PHRASES = (
 """Every connecting phrase; a tiny tokenizer gives each a token of its own."""
 
 
+Style = Literal["short", "long"]
+
+
 class Params(Config):
     """What is asked and how it is answered."""
 
@@ -44,7 +47,7 @@ class Params(Config):
     largest: int = content(
         9, describe="Largest number in a question; smaller ones are learnt sooner.", ge=2, le=9
     )
-    style: Literal["short", "long"] = content("short", describe="Style of the solution.")
+    style: Style = content("short", describe="Style of the solution.")
     rechecks: int = content(
         1, describe="Fewest times that a long solution goes over the whole sum again.", ge=0, le=8
     )
@@ -126,7 +129,7 @@ def read_problem(problem: str) -> tuple[int, list[tuple[str, int]]]:
     return int(start), [(step[0], int(step[1:])) for step in steps]
 
 
-def solve(problem: str, style: str, *, checks: bool = True, rechecks: int = 1) -> str:
+def solve(problem: str, style: Style, *, checks: bool = True, rechecks: int = 1) -> str:
     """The solution of a question in one style."""
     params = Params(style=style, check_steps=checks, rechecks=rechecks)
     write = write_short if style == "short" else write_long

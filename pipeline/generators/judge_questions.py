@@ -101,7 +101,7 @@ def _draw_response(params: Params, rng: random.Random) -> tuple[dict[str, str], 
     label = rng.choice(list(REPLIES["reflection"]))
     sums = pools.Params(min_steps=params.min_steps, max_steps=params.max_steps, split=params.split)
     problem = pools.draw_whole(sums, rng)["problem"]
-    style = "long" if label == "reflective" else "short"
+    style: chains.Style = "long" if label == "reflective" else "short"
     response = _solve(problem, style, rng)
     if label == "off_topic":
         response = rng.choice("?!%&") * rng.randint(3, 12)
@@ -110,6 +110,6 @@ def _draw_response(params: Params, rng: random.Random) -> tuple[dict[str, str], 
     return {"problem": problem, "response": response}, label
 
 
-def _solve(problem: str, style: str, rng: random.Random) -> str:
+def _solve(problem: str, style: chains.Style, rng: random.Random) -> str:
     """A solution of `chains` in one style; its rechecks vary."""
     return chains.solve(problem, style, checks=rng.random() < 0.5, rechecks=rng.randint(1, 2))

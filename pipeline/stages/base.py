@@ -124,7 +124,7 @@ def run(job: Job) -> dict[str, Any]:
     """Obtain the policy; leaves model/ (and log.parquet of a tiny model that was trained)."""
     config = job.config
     if config.tiny is not None:
-        from pipeline.engines.tiny import make_policy
+        from pipeline.engines.training.pretrain import make_policy
 
         return make_policy(job, config.tiny, data=job.inputs.get("data", ()))
     from pipeline.engines.policy.fetch import copy_policy, fetch_policy

@@ -127,7 +127,7 @@ Config = RlConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Train on inputs `policy` and `data`; leaves model/, steps/<n>/model/ and log.parquet."""
-    from pipeline.engines.rl import train
+    from pipeline.engines.training.rl import train
 
     return train(
         job,

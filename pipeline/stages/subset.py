@@ -30,6 +30,6 @@ Config = SubsetConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Write the first `rows` rows of input `rows` in the seeded order."""
-    from pipeline.engines.mix import cut
+    from pipeline.engines.subset import cut
 
     return cut(job, job.config)

@@ -142,7 +142,7 @@ def test_parameters_at_their_default_do_not_change_the_identity():
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory):
     """A policy folder with a tokenizer and nothing else that an analysis reads."""
-    from pipeline.engines.tiny import build_tokenizer
+    from pipeline.engines.policy.tiny import build_tokenizer
 
     folder = tmp_path_factory.mktemp("policy")
     build_tokenizer().save_pretrained(folder / "model")

@@ -107,7 +107,7 @@ def test_training_file_maps(name, file, rows_in, dropped, shared_data, run_stage
 
 @pytest.mark.parametrize("study", ["open_rs", "dual_phase"])
 def test_no_gold_of_deepscaler_stops_a_study_that_draws_answers_to_it(study, shared_data, run_stage):
-    from pipeline.engines.score import refuse_unusable_gold
+    from pipeline.engines.grading.responses import refuse_unusable_gold
     from pipeline.grading import Grader
     from pipeline.spec import read_study
 

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from tokenizers import AddedToken
 
-from pipeline.engines.compression import Compressor, join_words
 from pipeline.engines.policy.folder import load_policy
-from pipeline.engines.tiny import build_tokenizer
+from pipeline.engines.policy.tiny import build_tokenizer
+from pipeline.engines.synthesis.compression import Compressor, join_words
 from pipeline.errors import InputError, RefusedError
 from pipeline.generators import arithmetic, chains
 from pipeline.stages import base

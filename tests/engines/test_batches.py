@@ -9,9 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.engines import sft
+from pipeline.engines import sft as sft_engine
 from pipeline.engines.policy.folder import load_policy, save_policy
-from pipeline.engines.tiny import build_model, build_tokenizer
+from pipeline.engines.policy.tiny import build_model, build_tokenizer
+from pipeline.engines.training import sft
+from pipeline.engines.training.examples import read_examples, tokenize
 from pipeline.generators import chains
 from pipeline.stages.base import TinyModel
 from pipeline.stages.sft import SftConfig
@@ -41,7 +43,7 @@ def rows(tmp_path_factory) -> Path:
 def test_packed_examples_do_not_see_each_other(policy, rows, tmp_path):
     model, tokenizer = load_policy(policy)
     config = CONFIG.model_copy(update={"packing": "isolated"})
-    tokens = sft.tokenize(sft.read_examples(rows), tokenizer, config)
+    tokens = tokenize(read_examples(rows), tokenizer, config)
     options = sft.build_options(config, seed=1, output=tmp_path)
     trainer = sft._build_trainer(model, tokenizer, tokens, config, options, seed=1)
     assert len(trainer.train_dataset) < ROWS / 2, "several examples to a row"
@@ -61,10 +63,10 @@ def test_packed_examples_do_not_see_each_other(policy, rows, tmp_path):
     assert not torch.allclose(together[: ends[1]], first, atol=1e-1), "the model does look back"
 
 
-def train(folder: Path, policy: Path, rows: Path, **changes) -> dict[str, torch.Tensor]:
+def train_on(folder: Path, policy: Path, rows: Path, **changes) -> dict[str, torch.Tensor]:
     folder.mkdir()
     config = CONFIG.model_copy(update=changes)
-    sft.train(Job("k", "sft", None, 3, {}, folder), config, policy=policy, rows=rows)
+    sft_engine.train(Job("k", "sft", None, 3, {}, folder), config, policy=policy, rows=rows)
     return load_file(folder / "model" / "model.safetensors")
 
 
@@ -74,8 +76,8 @@ def test_a_partial_batch_at_the_end_of_an_epoch_weighs_its_tokens_alike_in_any_n
     policy, rows, tmp_path, micro_batch, bucketed
 ):
     start = load_file(policy / "model.safetensors")
-    whole = train(tmp_path / "whole", policy, rows, bucket_by_length=bucketed)
-    split = train(tmp_path / "split", policy, rows, bucket_by_length=bucketed, micro_batch=micro_batch)
+    whole = train_on(tmp_path / "whole", policy, rows, bucket_by_length=bucketed)
+    split = train_on(tmp_path / "split", policy, rows, bucket_by_length=bucketed, micro_batch=micro_batch)
     for name, weights in whole.items():
         moved = (weights - start[name]).abs().max()
         assert (split[name] - weights).abs().max() < 1e-2 * moved

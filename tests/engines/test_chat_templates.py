@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.engines.sft import tokenize
-from pipeline.engines.tiny import build_tokenizer
+from pipeline.engines.policy.tiny import build_tokenizer
+from pipeline.engines.training.examples import tokenize
 from pipeline.errors import InputError
 from pipeline.stages.sft import SftConfig
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.engines import compress as compressing
-from pipeline.engines.compression import Compressor, force, join_words, keep_words, merge_words
+from pipeline.engines import compress
 from pipeline.engines.policy.folder import load_policy
+from pipeline.engines.synthesis.compression import Compressor, force, join_words, keep_words, merge_words
 from pipeline.errors import InputError, StageError
 from pipeline.stages import base
 from pipeline.stages.compress import CompressConfig
@@ -91,7 +91,7 @@ def make_job(folder: Path, artifact: Path, n: int = 60, rows: pl.DataFrame | Non
 
 
 def run(job: Job) -> tuple[pl.DataFrame, dict]:
-    facts = compressing.compress(job, job.config)
+    facts = compress.compress(job, job.config)
     return pl.read_parquet(job.folder / "rows.parquet"), facts
 
 
@@ -122,10 +122,10 @@ def test_rows_are_shortened_at_a_rate_drawn_per_row(artifact, tmp_path):
 
 def test_rates_are_drawn_uniformly_by_seed_and_id():
     config = CompressConfig()
-    rates = Counter(compressing.draw_rate(f"p{i}", config) for i in range(6000))
+    rates = Counter(compress.draw_rate(f"p{i}", config) for i in range(6000))
     assert sum((n - 1000) ** 2 / 1000 for n in rates.values()) < 20.5, "p < 0.001 with 5 degrees of freedom"
     other = CompressConfig(seed=1, include_original=False)
-    assert 1.0 not in {compressing.draw_rate(f"p{i}", other) for i in range(100)}
+    assert 1.0 not in {compress.draw_rate(f"p{i}", other) for i in range(100)}
 
 
 def test_words_are_those_of_the_text_in_order(compressor):
@@ -210,7 +210,7 @@ def test_tokens_can_be_counted_by_the_policy_that_is_trained(artifact, guesser, 
 
 
 def test_a_killed_job_goes_on_after_its_last_part(artifact, tmp_path, monkeypatch):
-    monkeypatch.setattr(compressing, "PART_ROWS", 8)
+    monkeypatch.setattr(compress, "PART_ROWS", 8)
     job = make_job(tmp_path, artifact, n=20)
     whole, _ = run(job)
     (job.folder / "rows.parquet").unlink()

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from pipeline.engines import dialogue
 from pipeline.engines.dialogue import SCHEMA, TURNS, chat_before, turn_seed
 from pipeline.engines.policy.folder import encode_prompt
-from pipeline.engines.sampling import protocol as sampling
+from pipeline.engines.sampling.load import load_sampler
+from pipeline.engines.sampling.protocol import Request, sample_family
 from pipeline.errors import InputError, StageError
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.stages.sample import SampleConfig
@@ -72,11 +73,11 @@ def test_a_turn_is_asked_with_all_turns_before_it(finished):
 
 def test_each_turn_is_what_the_engine_draws_for_its_chat_alone(finished, guesser):
     job, _, frame = finished
-    sampler = sampling.load_sampler(guesser / "model", job.config, job.work)
+    sampler = load_sampler(guesser / "model", job.config, job.work)
     for row in frame.filter(pl.col("cut_in").is_null()).head(2).iter_rows(named=True):
         for turn in TURNS:
             ids = encode_prompt(sampler.tokenizer, job.config.prompt, chat_before(row, turn, job.config))
-            request = sampling.Request(0, ids, turn_seed(row["seed"], turn), 6)
+            request = Request(0, ids, turn_seed(row["seed"], turn), 6)
             (response,) = sampler.sample([request], job.config)
             assert sampler.tokenizer.decode(response.token_ids, skip_special_tokens=True) == row[turn]
     assert len({turn_seed(3, turn) for turn in TURNS}) == 4
@@ -84,7 +85,7 @@ def test_each_turn_is_what_the_engine_draws_for_its_chat_alone(finished, guesser
 
 def test_an_engine_is_told_once_how_long_the_longest_dialogue_can_be(finished, guesser):
     job, _, frame = finished
-    sampler = sampling.load_sampler(guesser / "model", job.config, job.work)
+    sampler = load_sampler(guesser / "model", job.config, job.work)
     longest = dialogue.count_longest(frame["problem"], sampler, job.config)
     rows = [row for row in frame.iter_rows(named=True) if row["summary"] is not None]
     lengths = [
@@ -97,7 +98,7 @@ def test_an_engine_is_told_once_how_long_the_longest_dialogue_can_be(finished, g
 def test_first_answers_are_those_of_sample(finished, guesser, tmp_path):
     job, _, frame = finished
     inputs = {"policy": (guesser,), "problems": job.inputs["rows"]}
-    sampling.sample_family(Job("s", "sample", SampleConfig(samples=2, **PROTOCOL), 5, inputs, tmp_path))
+    sample_family(Job("s", "sample", SampleConfig(samples=2, **PROTOCOL), 5, inputs, tmp_path))
     assert pl.read_parquet(tmp_path / "completions.parquet")["response"].equals(frame["first"])
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.engines import rl
+from pipeline.engines.training.rl import train
+from pipeline.engines.training.rounds import split_rounds
 from pipeline.errors import InputError, StageError
 from pipeline.prompt import Prompt
 from pipeline.stages.rl import RewardTerm, RlConfig
@@ -38,7 +39,7 @@ def make_config(**changes) -> RlConfig:
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory) -> Path:
     from pipeline.engines.policy.folder import save_policy
-    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.engines.policy.tiny import build_model, build_tokenizer
     from pipeline.stages.base import TinyModel
 
     config = TinyModel(hidden_size=32, layers=2, heads=4, kv_heads=2, intermediate_size=64, max_positions=256)
@@ -68,7 +69,7 @@ def make_job(folder: Path, config: RlConfig) -> Job:
 
 
 def run(folder: Path, policy: Path, rows: Path, config: RlConfig, **options):
-    return rl.train(make_job(folder, config), config, policy=policy, rows=rows, **options)
+    return train(make_job(folder, config), config, policy=policy, rows=rows, **options)
 
 
 def read_weights(folder: Path) -> dict:
@@ -107,7 +108,7 @@ def finished(policy, rows, tmp_path_factory):
 def test_a_round_is_split_so_that_every_update_takes_its_prompts(monkeypatch, changes, processes, expected):
     monkeypatch.setenv("WORLD_SIZE", str(processes))
     config = make_config(**changes)
-    split = rl.split_rounds(config, processes)
+    split = split_rounds(config, processes)
     assert (split.micro_batch, split.accumulation, split.passes, split.prompts, split.cycle) == expected
     rollouts = split.micro_batch * split.passes * processes
     assert rollouts == config.prompts_per_step * config.rollouts * config.updates_per_generation
@@ -124,7 +125,7 @@ def test_a_round_is_split_so_that_every_update_takes_its_prompts(monkeypatch, ch
 def test_uneven_splits_are_refused_with_a_remedy(monkeypatch, changes, processes, message):
     monkeypatch.setenv("WORLD_SIZE", str(processes))
     with pytest.raises(InputError, match=message) as caught:
-        rl.split_rounds(make_config(**changes), processes)
+        split_rounds(make_config(**changes), processes)
     assert caught.value.remedy
 
 
@@ -259,7 +260,7 @@ class PreemptedJob(Job):
 def test_a_run_that_is_told_to_stop_after_its_last_update_ends_there(finished, policy, rows, tmp_path):
     config = finished[1]
     job = PreemptedJob("rl-1", "rl", config, 3, {}, tmp_path)
-    rl.train(job, config, policy=policy, rows=rows, stop_after=3)
+    train(job, config, policy=policy, rows=rows, stop_after=3)
     assert not list((tmp_path / "work").glob("checkpoints/*"))
     assert is_same(tmp_path / "model", finished[0] / "steps" / "3" / "model")
 
@@ -386,7 +387,7 @@ def test_every_field_that_moves_results_reaches_trl(policy, rows, tmp_path, monk
         seen.update(vars(options["args"]))
         raise Stop
 
-    monkeypatch.setattr(rl_trainer, "_Grpo", look)
+    monkeypatch.setattr(rl_trainer, "_GrpoTrainer", look)
     with pytest.raises(Stop):
         run(tmp_path, policy, rows, config)
     expected = {
@@ -411,7 +412,7 @@ def test_a_reward_that_is_no_number_stops_the_run(policy, rows, tmp_path, monkey
     from pipeline.engines.training import rollouts
 
     monkeypatch.setattr(
-        rollouts.catalogue,
+        rollouts.rewards,
         "build",
         lambda *_, **__: lambda completions, **_: [float("nan")] * len(completions),
     )
@@ -448,8 +449,8 @@ def test_rollouts_end_where_the_chat_template_ends_a_turn(policy, rows, tmp_path
     for name in ("config.json", "generation_config.json"):
         told = json.loads((folder / name).read_text())
         (folder / name).write_text(json.dumps(told | {"eos_token_id": told["pad_token_id"]}))
-    ends, real = [], rl_trainer.decode
-    monkeypatch.setattr(rl_trainer, "decode", lambda *a, **k: ends.append(k["eos"]) or real(*a, **k))
+    ends, real = [], rl_trainer.generate
+    monkeypatch.setattr(rl_trainer, "generate", lambda *a, **k: ends.append(k["eos"]) or real(*a, **k))
     run(tmp_path / "job", folder, rows, make_config(steps=1))
     assert ends[0] == [0, 1], "<|pad|> and <|end|>"
 
@@ -490,3 +491,15 @@ def test_unusable_data_is_refused(policy, tmp_path, frame, changes, message):
 def test_impossible_requests_are_refused(policy, rows, tmp_path, changes, options, message):
     with pytest.raises(InputError, match=message):
         run(tmp_path, policy, rows, make_config(**changes), **options)
+
+
+def test_our_trainers_change_nothing_of_trl_but_the_seams_that_are_known():
+    """A method of ours that happens to have the name of one of theirs would replace it without a word."""
+    from trl import GRPOTrainer, RLOOTrainer
+
+    from pipeline.engines.training import rl_trainer
+
+    for ours, theirs in ((rl_trainer._GrpoTrainer, GRPOTrainer), (rl_trainer._RlooTrainer, RLOOTrainer)):
+        own = {name for kind in (rl_trainer._OwnRollouts, ours) for name in vars(kind) if name[:2] != "__"}
+        changed = {name for name in own if hasattr(theirs, name)}
+        assert changed == {"_generate_single_turn", "_get_train_sampler", "create_model_card"}

@@ -21,9 +21,10 @@ from trl import SFTTrainer
 
 from pipeline.backend import stage_process
 from pipeline.engines.policy.folder import load_policy, save_policy
-from pipeline.engines.sft import read_examples, tokenize, train
-from pipeline.engines.tiny import build_model, build_tokenizer
+from pipeline.engines.policy.tiny import build_model, build_tokenizer
+from pipeline.engines.sft import train
 from pipeline.engines.training.arguments import split_batch
+from pipeline.engines.training.examples import read_examples, tokenize
 from pipeline.engines.training.log import find_checkpoint, is_complete
 from pipeline.engines.training.order import BucketSampler
 from pipeline.errors import InputError, RefusedError, StageError

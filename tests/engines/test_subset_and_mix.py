@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline import stages
-from pipeline.engines.rows import parquet as row_parquet
+from pipeline.engines.rows import parquet
 from pipeline.engines.rows.store import first_by_key
 from pipeline.errors import InputError
 from pipeline.stages.mix import MixConfig
@@ -68,7 +68,7 @@ def test_subset_writes_the_rows_in_the_seeded_order(make_rows, run_stage):
 def test_reordering_in_several_buckets_gives_the_same_rows(make_rows, run_stage, monkeypatch):
     folder = make_rows(frame_of([f"r{i}" for i in range(500)]))
     whole, _ = run_stage("subset", SubsetConfig(rows=400), rows=folder)
-    monkeypatch.setattr(row_parquet, "BUCKET_BYTES", 1000)
+    monkeypatch.setattr(parquet, "BUCKET_BYTES", 1000)
     parts, _ = run_stage("subset", SubsetConfig(rows=400), rows=folder)
     assert parts.equals(whole)
 

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from pipeline import filters
 from pipeline.errors import InputError
-from pipeline.filters.decontaminate import Runs
-from pipeline.filters.near_duplicates import KeptProblems, shingles_of
+from pipeline.filters.decontaminate import NgramIndex
+from pipeline.filters.near_duplicates import MinHashIndex, shingles_of
 
 WORDS = [f"w{i}" for i in range(500)]
 
@@ -100,7 +100,7 @@ def test_nothing_below_the_threshold_is_a_near_duplicate(seed, changes):
         words[place] = "new"
     one, other = set(shingles_of(sentence(seed), 3).tolist()), set(shingles_of(" ".join(words), 3).tolist())
     similarity = len(one & other) / len(one | other)
-    kept = KeptProblems(0.8, 0)
+    kept = MinHashIndex(0.8, 0)
     kept.add(shingles_of(sentence(seed), 3))
     is_new = kept.add(shingles_of(" ".join(words), 3))
     assert is_new or similarity >= 0.8
@@ -125,13 +125,13 @@ def test_decontaminate_drops_rows_that_share_a_run_of_words(run_filters, save_ro
 
 
 def test_signs_between_words_do_not_hide_a_common_run():
-    runs = Runs(13, 8)
+    runs = NgramIndex(13, 8)
     runs.add("Let a_1, a_2 and b_{n+1} be roots of x^2 - 5x + 6 = 0; find a_1 + a_2.")
     assert runs.overlaps("let a_{1}, a_{2} and b_{n + 1} be roots of x^{2}-5x+6=0")
 
 
 def test_short_benchmark_problems_count_whole():
-    runs = Runs(13, 8)
+    runs = NgramIndex(13, 8)
     runs.add("What is 2 + 2?")
     runs.add("one two three four five six seven eight nine")
     assert runs.overlaps("what is 2+2") and not runs.overlaps("Say what is 2+2 now")

@@ -177,7 +177,7 @@ def test_dialogues_keep_to_the_questions_of_their_split(split):
 def test_the_marks_between_turns_are_those_of_the_tiny_models_chat_template():
     from jinja2 import Template
 
-    from pipeline.engines.tiny import CHAT_TEMPLATE
+    from pipeline.engines.policy.tiny import CHAT_TEMPLATE
 
     messages = [("user", "What is 1+2?"), ("assistant", "1+2=3"), ("user", "Check it.")]
     chat = [{"role": role, "content": content} for role, content in messages]

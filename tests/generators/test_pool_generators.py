@@ -123,7 +123,7 @@ def test_a_judge_without_texts_is_refused_with_those_that_have_some():
 
 
 def test_the_fixed_lines_of_a_question_are_few_tokens():
-    tokenizer = pytest.importorskip("pipeline.engines.tiny").build_tokenizer("questions")
+    tokenizer = pytest.importorskip("pipeline.engines.policy.tiny").build_tokenizer("questions")
     (row,) = rows_of(judge_questions, 1)
     whole = tokenizer(row["problem"])["input_ids"]
     assert tokenizer.decode(whole) == row["problem"] and len(whole) < len(row["problem"]) / 8

@@ -46,7 +46,7 @@ def build(folder: Path, *, steps: int = 160) -> Path:
     import torch
 
     from pipeline.engines.policy.folder import save_policy
-    from pipeline.engines.tiny import build_model
+    from pipeline.engines.policy.tiny import build_model
     from pipeline.stages.base import TinyModel
 
     tokenizer = _tokenizer()
@@ -71,7 +71,7 @@ def build(folder: Path, *, steps: int = 160) -> Path:
 def _tokenizer():
     from tokenizers import AddedToken
 
-    from pipeline.engines.tiny import build_tokenizer
+    from pipeline.engines.policy.tiny import build_tokenizer
 
     tokenizer = build_tokenizer()
     (message,) = judges.ask("reflection", {"problem": "\n", "response": "\n"})

@@ -1,1 +1,1 @@
-"""How judges are asked, and what they reply."""
+"""How is a judge asked? An endpoint or a policy, and replies that are never asked for again."""

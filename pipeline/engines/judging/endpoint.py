@@ -43,6 +43,7 @@ class Endpoint:
     def __init__(self, config: JudgeConfig) -> None:
         self.config = config
         self._key = read_key(config.key_variable)
+        assert config.url is not None  # JudgeConfig refuses engine openai without one
         self._url = f"{config.url.rstrip('/')}/chat/completions"
         self._client = httpx.Client(
             timeout=config.timeout_seconds,
@@ -118,7 +119,8 @@ class Endpoint:
         backoff = tenacity.wait_exponential_jitter(
             multiplier=first, max=LONGEST_BACKOFF_SECONDS, jitter=first
         )
-        pause = state.outcome.exception().retry_after
+        problem = state.outcome.exception() if state.outcome is not None else None
+        pause = problem.retry_after if isinstance(problem, _PassingError) else 0.0
         # Everybody is told the same pause: without jitter all would come back at once.
         return max(backoff(state), pause + random.uniform(0, first) if pause else 0.0)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipeline.engines.judging.replies import Question, Reply
 from pipeline.engines.policy.folder import encode_prompt
-from pipeline.engines.sampling.protocol import Request, load_sampler
+from pipeline.engines.sampling.load import load_sampler
+from pipeline.engines.sampling.protocol import Request
 from pipeline.errors import InputError
 from pipeline.prompt import Prompt
 from pipeline.stages.judge import JudgeConfig
@@ -27,7 +28,7 @@ class PolicyJudge:
             temperature=config.temperature,
             top_p=1.0,
             max_new_tokens=config.max_new_tokens,
-            engine=config.engine,
+            engine="vllm" if config.engine == "vllm" else "transformers",
             precision=config.precision,
             gpus=config.gpus,
             batch_size=config.batch_size,

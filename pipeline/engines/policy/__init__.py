@@ -1,1 +1,1 @@
-"""Policies on disk and from the hub."""
+"""What is a policy on disk? A folder that is checked, loaded, saved, fetched, published, or made from scratch."""

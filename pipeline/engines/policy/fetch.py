@@ -1,4 +1,4 @@
-"""Obtain a policy from the Hugging Face Hub or from a folder; the checks are those of policy.py.
+"""Obtain a policy from the Hugging Face Hub or from a folder; the checks are those of folder.py.
 
 Guaranteed: the Hub is asked for one commit only and for safetensors, JSON, text and template files only;
 model/ holds files of its own (weights of the Hub's cache, which are never rewritten, are hard-linked where

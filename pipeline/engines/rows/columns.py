@@ -6,11 +6,16 @@ with the row, too: lists or records where text is needed, bytes that are no text
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from pipeline.datasets import Column
 from pipeline.engines.rows.store import ROW
 from pipeline.errors import InputError, suggest
+
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
 
 def find_column(column: Column | None, schema: pl.Schema, role: str, source: str) -> str | None:
@@ -32,19 +37,19 @@ def find_column(column: Column | None, schema: pl.Schema, role: str, source: str
     raise InputError(f"{source}: there is no field {tried} (wanted as {role})", f"{near}{exist}{none}")
 
 
-def find_type(name: str, schema: pl.Schema) -> pl.DataType | None:
+def find_type(name: str, schema: pl.Schema) -> PolarsDataType | None:
     """The type of a column or of a field of a struct column; None where there is none."""
     if name in schema:
         return schema[name]
     outer, *inner = name.split(".")
-    dtype: pl.DataType | None = schema.get(outer)
+    dtype: PolarsDataType | None = schema.get(outer)
     for part in inner:
         fields = dtype.fields if isinstance(dtype, pl.Struct) else []
         dtype = next((f.dtype for f in fields if f.name == part), None)
     return dtype if inner else None
 
 
-def read_column(name: str, frame: pl.DataFrame) -> tuple[pl.Expr, pl.DataType]:
+def read_column(name: str, frame: pl.DataFrame) -> tuple[pl.Expr, PolarsDataType]:
     """A column, or a field of a struct column, with its type."""
     dtype = find_type(name, frame.schema)
     if dtype is None:
@@ -63,7 +68,9 @@ def read_text(name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
     return to_text(*read_column(name, frame), name, frame, source)
 
 
-def to_text(expression: pl.Expr, dtype: pl.DataType, name: str, frame: pl.DataFrame, source: str) -> pl.Expr:
+def to_text(
+    expression: pl.Expr, dtype: PolarsDataType, name: str, frame: pl.DataFrame, source: str
+) -> pl.Expr:
     """The same of what is computed from a column of this name."""
     if dtype.is_nested():
         holds = "records" if isinstance(dtype, pl.Struct) else "lists"

@@ -15,7 +15,8 @@ import polars.selectors as cs
 
 from pipeline.datasets import OURS, Column, FieldMap, RowCondition
 from pipeline.engines.rows.columns import find_column, read_column, read_joined, read_text, to_text
-from pipeline.engines.rows.store import ROW, Dropped
+from pipeline.engines.rows.dropped import DroppedRows
+from pipeline.engines.rows.store import ROW
 from pipeline.errors import InputError
 from pipeline.grading import BOXES, find_box
 
@@ -50,7 +51,7 @@ def map_batch(
     row_filter: Sequence[RowCondition],
     source: str,
     first_row: int,
-    dropped: Dropped,
+    dropped: DroppedRows,
 ) -> pl.DataFrame:
     """Our columns of one batch; `first_row` counts from 1; rows left out are added to `dropped`."""
     answer = find_column(fields.answer, raw.schema, "answer", source)
@@ -139,7 +140,9 @@ def _fill(template: str, frame: pl.DataFrame, source: str) -> pl.Expr:
     parts = []
     for i, part in enumerate(_OPTIONAL.split(template)):  # odd parts stand in [[ ]]
         pieces = _COLUMN.split(part)
-        names = [find_column(name, frame.schema, "problem's template", source) for name in pieces[1::2]]
+        names = [
+            find_column(name, frame.schema, "problem's template", source) or name for name in pieces[1::2]
+        ]
         texts = [read_joined(name, frame, source) for name in names]
         woven = [
             text for pair in zip(map(pl.lit, pieces[::2]), [*texts, pl.lit("")], strict=True) for text in pair
@@ -236,7 +239,7 @@ def _move_gold(mapped: pl.DataFrame) -> pl.DataFrame:
 
 
 def _without_missing(
-    mapped: pl.DataFrame, fields: FieldMap, answer: str | None, source: str, dropped: Dropped
+    mapped: pl.DataFrame, fields: FieldMap, answer: str | None, source: str, dropped: DroppedRows
 ) -> pl.DataFrame:
     """Refuse, drop or keep rows without a gold answer; rows without a problem are never kept."""
     checks: Iterable[tuple[str, str]] = [("problem", "problem")]

@@ -11,12 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from pipeline.engines.rows.parquet import BATCH_ROWS, read_tables, to_frame
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
 BATCH_BYTES = 32 * 2**20
 
@@ -156,7 +159,8 @@ class _Frames:
 
     def _convert_each(self, rows: Sequence[dict[str, Any]]) -> tuple[pl.DataFrame, dict[str, pl.DataType]]:
         """The fields that make a column, and those that make none."""
-        columns, unfit = [], {}
+        columns: list[pl.DataFrame] = []
+        unfit: dict[str, pl.DataType] = {}
         for name in dict.fromkeys(name for row in rows for name in row):
             try:
                 columns.append(_convert([{name: row.get(name)} for row in rows]))
@@ -202,7 +206,7 @@ def _convert(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return frame
 
 
-def _lacks_fields(dtype: pl.DataType) -> bool:
+def _lacks_fields(dtype: PolarsDataType) -> bool:
     """Whether a type holds records that are all {}, which Parquet does not know."""
     if isinstance(dtype, pl.Struct):
         return not dtype.fields or any(_lacks_fields(field.dtype) for field in dtype.fields)

@@ -163,6 +163,11 @@ def uncompressed_bytes(path: Path) -> int:
     return sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
 
 
+def fill_ranks(ranks: pl.Series) -> np.ndarray:
+    """Ranks as `write_in_order` takes them; a row without one stays away."""
+    return ranks.cast(pl.Int64).fill_null(LEFT_OUT).to_numpy()
+
+
 def write_in_order(
     tables: Iterable[pa.Table], ranks: np.ndarray, *, rows_bytes: int, work: Path, target: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Our rows: unique ids, batches collected into one Parquet file, a seeded order, what was dropped and why.
+"""Our rows: unique ids, batches collected into one Parquet file, a seeded order.
 
 Guarantees: ids are unique text; the file appears only when it is whole; memory is bounded by a few
 batches and the ids. Refuses: a repeated id, naming both rows; rows of which some have ids and some have none; a
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -22,30 +21,11 @@ from pipeline.engines.rows.parquet import RowWriter, read_columns, read_tables, 
 from pipeline.errors import InputError
 from pipeline.store.atomic import move_file
 
-EXAMPLES = 5
-"""Ids shown per reason for which rows were dropped."""
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
 ROW = "\0row"
 """Working column: the row's number in its source, from 1; named as no source names its own."""
-
-
-@dataclass
-class Dropped:
-    """Rows that did not come through: how many for each reason, and the first few of them."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, reason: str, ids: Sequence[str]) -> None:
-        """Count rows that were dropped for one reason."""
-        if len(ids):
-            self.counts[reason] += len(ids)
-            shown = self.examples.setdefault(reason, [])
-            shown.extend(ids[: EXAMPLES - len(shown)])
-
-    def facts(self) -> dict[str, object]:
-        """The counts and examples as plain values for the record."""
-        return {"dropped": dict(self.counts), "dropped_examples": dict(self.examples)}
 
 
 class RowStore:
@@ -157,10 +137,10 @@ def common_schema(schemas: Mapping[str, pl.Schema], remedy: str) -> pl.Schema:
     """
     columns = pl.Schema()
     for name in dict.fromkeys(name for schema in schemas.values() for name in schema):
-        (first, common), *others = [
-            (place, schema[name]) for place, schema in schemas.items() if name in schema
-        ]
-        for place, dtype in others:
+        found = [(place, schema[name]) for place, schema in schemas.items() if name in schema]
+        first = found[0][0]
+        common: PolarsDataType = found[0][1]
+        for place, dtype in found[1:]:
             wider = _wider(common, dtype)
             if wider is None:
                 raise InputError(f"column {name!r} holds {common} in {first} and {dtype} in {place}", remedy)
@@ -170,7 +150,7 @@ def common_schema(schemas: Mapping[str, pl.Schema], remedy: str) -> pl.Schema:
     return columns
 
 
-def _wider(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
+def _wider(one: PolarsDataType, other: PolarsDataType) -> PolarsDataType | None:
     """A type that holds the values of both; None where there is none (polars writes lists and records as text)."""
     if not _are_of_a_kind(one, other):
         return None
@@ -181,7 +161,7 @@ def _wider(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
         return None
 
 
-def _are_of_a_kind(one: pl.DataType, other: pl.DataType) -> bool:
+def _are_of_a_kind(one: PolarsDataType, other: PolarsDataType) -> bool:
     """Whether lists stand where lists stand, and records where records."""
     if pl.Null in (one, other):
         return True

@@ -1,1 +1,1 @@
-"""Drawing responses: the decode loop, vLLM, shards."""
+"""How are responses sampled? One protocol, two engines (our decode loop, vLLM), and shards that a killed job resumes from."""

@@ -1,4 +1,4 @@
-"""The attention of the decode loop (slots.py), and which models it is exact for.
+"""The attention of the decode loop, and which models it is exact for.
 
 Refused: models with recurrent or mixed layers, attention that is more than a masked softmax (sinks, capped
 logits), sequences beyond a sliding window or beyond the first length of a dynamic or long RoPE.
@@ -35,7 +35,7 @@ def check_architecture(model: Any) -> None:
 
 
 def check_lengths(model: Any, requests: Sequence[Request]) -> None:
-    """Refuse sequences that outgrow what a plain buffer of keys can hold."""
+    """Refuse sequences that outgrow what a plain KV cache can hold."""
     config = model.config.get_text_config()
     limits = []
     if not getattr(config, "layer_types", None):

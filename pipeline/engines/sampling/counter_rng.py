@@ -1,4 +1,4 @@
-"""Counter-based draws: one uniform number per (row seed, step), and exact sampling from it.
+"""A counter-based RNG: one uniform number per (seed, step) without a state to keep, and exact sampling from it.
 
 Guaranteed: token t of a response depends on its own logits, its own seed and t, on nothing else.
 """
@@ -40,7 +40,7 @@ def keep_nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
     return probabilities.masked_fill(probabilities < cut, 0.0)
 
 
-def draw_tokens(
+def sample_tokens(
     logits: torch.Tensor, uniforms: torch.Tensor, temperature: float, top_p: float
 ) -> torch.Tensor:
     """One token per row of logits [rows, vocabulary]: the argmax at temperature 0, else exact sampling."""

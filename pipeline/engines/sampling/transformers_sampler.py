@@ -1,4 +1,4 @@
-"""Sampling with plain transformers: one device, one model, the decode loop of slots.py.
+"""Sampling with plain transformers: one device, one model, the decode loop (continuous batching).
 
 Refused: several GPUs, and models with sliding-window or recurrent layers; vLLM is for those.
 """
@@ -12,7 +12,7 @@ import torch
 
 from pipeline.engines.policy.folder import load_policy
 from pipeline.engines.sampling.attention import check_architecture, grouped_attention
-from pipeline.engines.sampling.decode_loop import decode
+from pipeline.engines.sampling.decode_loop import generate
 from pipeline.engines.sampling.protocol import Request, Response, read_context, read_eos_token_ids
 from pipeline.errors import InputError
 from pipeline.stages.sample import SamplingConfig
@@ -34,23 +34,23 @@ class TransformersSampler:
         check_architecture(self.model)
 
     def reserve(self, positions: int) -> None:
-        """Nothing to do: the buffers grow as they are needed."""
+        """Nothing to do: the KV cache grows as it is needed."""
 
     def versions(self) -> dict[str, str]:
-        """The packages that decided the draws."""
+        """The packages that decided the responses."""
         import transformers
 
         return {"torch": torch.__version__, "transformers": transformers.__version__}
 
     @torch.inference_mode()
     def sample(self, requests: Sequence[Request], config: SamplingConfig) -> Iterator[Response]:
-        """Draw every request under the protocol; responses come as they finish."""
+        """Sample every request under the protocol; responses come as they finish."""
         with grouped_attention(self.model):
-            yield from decode(
+            yield from generate(
                 self.model,
                 requests,
                 eos=self.eos,
-                slots=config.batch_size,
+                batch_size=config.batch_size,
                 temperature=config.temperature,
                 top_p=config.top_p,
             )

@@ -45,7 +45,7 @@ class VllmSampler:
         return {"torch": torch.__version__, "vllm": vllm.__version__}
 
     def sample(self, requests: Sequence[Request], config: SamplingConfig) -> Iterator[Response]:
-        """Draw every request; responses come as they finish."""
+        """Sample every request; responses come as they finish."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.datasets import seeded_key
+from pipeline.engines.rows.dropped import count_dropped
 from pipeline.engines.rows.parquet import write_rows
-from pipeline.engines.rows.store import Dropped
 from pipeline.errors import InputError, StageError
 from pipeline.stages.synthesise import SynthesiseConfig
 from pipeline.store.job import Job
@@ -36,10 +36,7 @@ def finish(
 
     `judged` has KEY and `reason` (null: it stays) for every row, in the order of the rows.
     """
-    dropped = Dropped()
-    gone = judged.filter(pl.col("reason").is_not_null())
-    for (reason,), part in gone.group_by("reason", maintain_order=True):
-        dropped.add(str(reason), part.select(_id(origin))["id"].to_list())
+    dropped = count_dropped(judged.with_columns(_id(origin)))
     kept = judged.filter(pl.col("reason").is_null()).select(KEY)
     facts = {
         "rows_in": judged.height,
@@ -49,8 +46,9 @@ def finish(
         "problems_out": kept["problem_id"].n_unique(),
     }
     if kept.is_empty():
-        reasons = ", ".join(f"{count} × {reason}" for reason, count in dropped.counts.items())
-        raise StageError(f"no row is left of {judged.height} ({reasons})", "Sample more, or keep more of it.")
+        raise StageError(
+            f"no row is left of {judged.height} ({dropped.reasons()})", "Sample more, or keep more of it."
+        )
     present = rows.collect_schema().names()
     absent = {name: dtype for name, dtype in SCHEMA.items() if name not in present}
     chosen = (

@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.engines import score as scoring
-from pipeline.engines.dialogue import SCHEMA, TURNS
+from pipeline.engines.grading.responses import grade_in_parts, open_grader
+from pipeline.engines.rows.frames import count_responses, scan_columns
 from pipeline.engines.synthesis.chosen import KEY, choice_keys, finish, refuse_repeated
+from pipeline.engines.synthesis.turns import SCHEMA, TURNS
 from pipeline.errors import InputError
 from pipeline.grading import find_box
 from pipeline.stages.synthesise import SynthesiseConfig
@@ -25,8 +26,8 @@ _OF_CLASS = {(True, True): "RR", (True, False): "RW", (False, True): "WR", (Fals
 def use_dialogues(job: Job, config: SynthesiseConfig) -> dict[str, Any]:
     """Write the rows of input `dialogues`; the facts add the classes before and after the choice."""
     source = job.one("dialogues") / "dialogues.parquet"
-    lazy = scoring.open_completions(source, tuple(SCHEMA))
-    scoring.count_rows(lazy, source)
+    lazy = scan_columns(source, tuple(SCHEMA))
+    count_responses(lazy, source)
     dialogues = lazy.collect()
     refuse_repeated(dialogues, source)
     dialogues = dialogues.with_columns(pl.Series("reason", _find_faults(dialogues), dtype=pl.String))
@@ -72,7 +73,7 @@ def _grade(job: Job, config: SynthesiseConfig, sound: pl.DataFrame, source: Path
     finals = [final_answer(*pair) for pair in sound.select("revised", "summary").iter_rows()]
     answers = {"first": sound["first"], "final": pl.Series("response", finals, dtype=pl.String)}
     correct = {}
-    with scoring.open_grader(config.score) as grader:
+    with open_grader(config.score) as grader:
         for name, responses in answers.items():
             rows = sound.select(
                 *KEY,
@@ -81,7 +82,7 @@ def _grade(job: Job, config: SynthesiseConfig, sound: pl.DataFrame, source: Path
                 pl.lit(0, dtype=pl.Int64).alias("n_tokens"),
                 pl.lit("stop").alias("finish_reason"),
             )
-            graded = scoring.grade_in_parts(
+            graded = grade_in_parts(
                 rows.lazy(), rows.height, grader, config.score, job=job, source=source, name=f"{name}-part"
             )
             correct[name] = graded["correct"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.engines import score as scoring
+from pipeline.engines.rows.frames import count_responses, scan_columns
 from pipeline.engines.synthesis.chosen import KEY, choice_keys, finish, refuse_repeated
 from pipeline.errors import InputError
 from pipeline.stages.synthesise import SynthesiseConfig
@@ -21,7 +21,7 @@ def use_completions(job: Job, config: SynthesiseConfig) -> dict[str, Any]:
     """Write the rows of input `completions`; responses are right by input `scores`, or as they say themselves."""
     source = job.one("completions") / "completions.parquet"
     needed = (*KEY, "problem", "answer", "response", "n_tokens", "finish_reason")
-    scoring.count_rows(scoring.open_completions(source, needed), source)
+    count_responses(scan_columns(source, needed), source)
     rows = pl.scan_parquet(source)
     text = pl.col("response").str.strip_chars()
     light = rows.select(
@@ -43,7 +43,7 @@ def _with_scores(job: Job, light: pl.DataFrame, source: Path) -> pl.DataFrame:
     path, found = source, light
     if job.inputs.get("scores"):
         path = job.one("scores") / "scores.parquet"
-        scores = scoring.open_completions(path, (*KEY, "correct")).unique(KEY).collect()
+        scores = scan_columns(path, (*KEY, "correct")).unique(KEY).collect()
         found = light.drop("correct", strict=False).join(scores, on=KEY, how="left", maintain_order="left")
     if "correct" not in found.columns:
         raise InputError(

@@ -1,1 +1,5 @@
-"""What SFT and RL share: arguments, order, log, several processes."""
+"""How is a policy trained? TRL's trainers with every field set: arguments, data, order, rounds, log, rollouts, processes."""
+
+from pipeline.engines.policy.folder import quiet_libraries
+
+quiet_libraries()  # before a module of this room imports datasets, transformers or TRL

@@ -23,15 +23,22 @@ class OrderedTrainer(SFTTrainer):
     def __init__(self, *arguments: Any, bucket: tuple[int, int] | None = None, **options: Any) -> None:
         self.bucket = bucket
         super().__init__(*arguments, **options)
-        self.rows, shared = len(self.train_dataset), self.accelerator.num_processes
+        examples, shared = self._examples(), self.accelerator.num_processes
+        self.rows = len(examples)
         if shared > 1:
             missing = -self.rows % (self.args.per_device_train_batch_size * shared)
-            self.train_dataset = add_fillers(self.train_dataset, missing)
+            self.train_dataset = add_fillers(examples, missing)
+
+    def _examples(self) -> Dataset:
+        """The rows as TRL has prepared them (packed, where that was asked for)."""
+        assert isinstance(self.train_dataset, Dataset)
+        return self.train_dataset
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        fillers = len(self.train_dataset) - self.rows
+        examples = self._examples()
+        fillers = len(examples) - self.rows
         if self.bucket is not None:
-            ids = self.train_dataset["input_ids"][: self.rows]
+            ids = examples["input_ids"][: self.rows]
             return BucketSampler([len(row) for row in ids], *self.bucket, fillers=fillers)
         if fillers:
             return ShuffledSampler(self.rows, self.args.seed, fillers=fillers)

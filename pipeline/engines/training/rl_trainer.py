@@ -1,6 +1,6 @@
 """TRL's GRPO and RLOO trainers with every field that moves results set from RlConfig.
 
-Two things are ours: rollouts come from the decode loop of slots.py (finished ones cost nothing, and each draw follows
+Two things are ours: rollouts come from our decode loop (finished ones cost nothing, and each follows
 from seed, update and place in the round), and the order of prompts follows from seed and epoch.
 TRL 1.16 is pinned: `_generate_single_turn` and `_get_train_sampler` are its private seams.
 """
@@ -11,46 +11,44 @@ import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler
 
 from pipeline.engines.policy.publish import save_trained
 from pipeline.engines.sampling.attention import check_architecture, grouped_attention
-from pipeline.engines.sampling.decode_loop import decode
+from pipeline.engines.sampling.decode_loop import generate
 from pipeline.engines.sampling.protocol import Request, row_seed
 from pipeline.engines.training.arguments import build_arguments, build_lora, settle_devices
 from pipeline.engines.training.parallel import EngineCheck, EpochOrder, check_trainer
-from pipeline.engines.training.rollouts import Rollouts
+from pipeline.engines.training.rollouts import RolloutRecorder
+from pipeline.engines.training.rounds import RoundSplit
 from pipeline.stages.rl import RlConfig
 from pipeline.store.job import Job
-
-if TYPE_CHECKING:
-    from pipeline.engines.rl import Split
 
 
 def build_trainer(
     job: Job,
     config: RlConfig,
-    split: Split,
+    split: RoundSplit,
     load_model: Callable[[], Any],
     tokenizer: Any,
     problems: Dataset,
-    rollouts: Rollouts,
+    rollouts: RolloutRecorder,
     *,
     positions: int,
     ends: list[int],
-) -> Any:
+) -> _OwnRollouts:
     """The trainer with every field pinned that differs between versions of TRL or moves results."""
     options = build_options(
         config, split, seed=job.seed, output=job.work / "checkpoints", positions=positions
     )
-    kind = _Grpo if config.algorithm == "grpo" else _Rloo
+    kind: Callable[..., _OwnRollouts] = _GrpoTrainer if config.algorithm == "grpo" else _RlooTrainer
     model = load_model()
     if config.rollout_engine == "transformers":
         check_architecture(model)
@@ -74,7 +72,7 @@ def build_trainer(
 
 
 def build_options(
-    config: RlConfig, split: Split, *, seed: int, output: Path, positions: int
+    config: RlConfig, split: RoundSplit, *, seed: int, output: Path, positions: int
 ) -> GRPOConfig | RLOOConfig:
     """TRL's configuration; `positions` are those of the longest prompt and its answer."""
     arguments = describe_options(config, split, seed=seed, output=output, positions=positions)
@@ -83,7 +81,7 @@ def build_options(
 
 
 def describe_options(
-    config: RlConfig, split: Split, *, seed: int, output: Path, positions: int
+    config: RlConfig, split: RoundSplit, *, seed: int, output: Path, positions: int
 ) -> dict[str, Any]:
     """The keyword arguments of TRL's configuration."""
     arguments = build_arguments(
@@ -110,7 +108,7 @@ def _vllm(config: RlConfig, positions: int) -> dict[str, Any]:
     }
 
 
-def _shared(config: RlConfig, split: Split) -> dict[str, Any]:
+def _shared(config: RlConfig, split: RoundSplit) -> dict[str, Any]:
     return {
         "max_steps": config.steps,
         "steps_per_generation": split.passes,
@@ -153,10 +151,19 @@ def _grpo_only(config: RlConfig) -> dict[str, Any]:
     }
 
 
-class _Ordered:
+class _OwnRollouts(Trainer):
     """What both trainers change: rollouts from our decode loop, an order of prompts that survives a resume."""
 
+    args: GRPOConfig | RLOOConfig
     positions: int
+    eos_token_ids: list[int]
+
+    # what TRL's trainers set and transformers' Trainer does not have
+    use_vllm: bool
+    vllm_generation: Any
+    temperature: float
+    top_p: float
+    max_completion_length: int | None
 
     def seed_vllm(self) -> None:
         """Have vLLM draw each rollout from the seed that our decode loop would give it.
@@ -177,19 +184,20 @@ class _Ordered:
 
         llm.generate = generate_seeded
 
-    def _is_drawn_by_us(self) -> bool:
+    def _is_sampled_by_us(self) -> bool:
         return not self.use_vllm
 
-    def _draw(self, prompt_ids: list[list[int]]) -> list[list[int]]:
+    def _sample_rollouts(self, prompt_ids: list[list[int]]) -> list[list[int]]:
         """Token ids of one completion per prompt, EOS included; each seed follows from the place in the round."""
         first = self.accelerator.process_index * len(prompt_ids)
         update = f"update {self.state.global_step}"
+        longest = self.max_completion_length or self.positions
         requests = [
             Request(
                 i,
                 tuple(ids),
                 row_seed(self.args.seed, update, first + i),
-                min(self.max_completion_length, self.positions - len(ids)),
+                min(longest, self.positions - len(ids)),
                 f"rollout {first + i} of {update}",
             )
             for i, ids in enumerate(prompt_ids)
@@ -197,28 +205,29 @@ class _Ordered:
         with self._whole_model() as model, torch.no_grad(), self.accelerator.autocast():
             model.eval()
             with grouped_attention(model):
-                drawn = list(  # drawn here: afterwards the model trains again and may be in parts
-                    decode(
+                done = list(  # all of it here: afterwards the model trains again and may be in parts
+                    generate(
                         model,
                         requests,
                         eos=self.eos_token_ids,
-                        slots=len(requests),
+                        batch_size=len(requests),
                         temperature=self.temperature,
                         top_p=self.top_p,
                     )
                 )
             model.train()
-        found = {r.position: [*r.token_ids, *([] if r.end_token is None else [r.end_token])] for r in drawn}
+        found = {r.position: [*r.token_ids, *([] if r.end_token is None else [r.end_token])] for r in done}
         return [found[i] for i in range(len(requests))]
 
     def _whole_model(self) -> AbstractContextManager[Any]:
-        """The model with all its weights in this process: ZeRO-3 gathers them for as long as rollouts are drawn."""
+        """The model with all its weights in this process: ZeRO-3 gathers them for as long as rollouts are generated."""
         if self.is_deepspeed_enabled and self.accelerator.state.deepspeed_plugin.zero_stage == 3:
             return unwrap_model_for_generation(self.model_wrapped, self.accelerator)
         return nullcontext(self.accelerator.unwrap_model(self.model))
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         theirs = super()._get_train_sampler(dataset)
+        assert isinstance(theirs, RepeatSampler)
         return _EpochSampler(
             theirs.data_source,
             theirs.mini_repeat_count,
@@ -232,23 +241,24 @@ class _Ordered:
         """Working checkpoints need no model card."""
 
 
-class _Grpo(_Ordered, GRPOTrainer):
+class _GrpoTrainer(_OwnRollouts, GRPOTrainer):
     def _generate_single_turn(self, prompt_ids: Any, *others: Any, **options: Any) -> Any:
-        if self._is_drawn_by_us():
-            return self._draw(prompt_ids), None
+        if self._is_sampled_by_us():
+            return self._sample_rollouts(prompt_ids), None
         return super()._generate_single_turn(prompt_ids, *others, **options)
 
 
-class _Rloo(_Ordered, RLOOTrainer):
+class _RlooTrainer(_OwnRollouts, RLOOTrainer):
     def _generate_single_turn(self, prompt_ids: Any, *others: Any, **options: Any) -> Any:
-        if self._is_drawn_by_us():
-            return self._draw(prompt_ids)
+        if self._is_sampled_by_us():
+            return self._sample_rollouts(prompt_ids)
         return super()._generate_single_turn(prompt_ids, *others, **options)
 
 
 class _EpochSampler(RepeatSampler):
     """TRL's sampler whose order follows from seed and epoch (its own continues one generator, lost on resume)."""
 
+    seed: int
     epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

@@ -7,13 +7,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipeline import rewards as catalogue
+import polars as pl
+
+from pipeline import rewards
 from pipeline.errors import StageError
 from pipeline.stages.rl import RlConfig
 from pipeline.store.atomic import replaced_file
 
 
-class Rollouts:
+class RolloutRecorder:
     """Calls the catalogue's rewards, refuses what is no number, and keeps the last rounds' rollouts."""
 
     def __init__(self, work: Path, config: RlConfig, *, eos_token_ids: list[int], first_kept: int) -> None:
@@ -23,7 +25,7 @@ class Rollouts:
         self.rewards = [
             self._watch(
                 name,
-                catalogue.build(
+                rewards.build(
                     term.name, term.params, eos_token_ids=eos_token_ids, group_size=config.rollouts
                 ),
             )
@@ -56,20 +58,16 @@ class Rollouts:
                 "problem_id": list(columns["id"]),
                 "problem": list(columns["problem"]),
                 "answer": [str(answer) for answer in columns["answer"]],
-                "response": [catalogue.text_of(completion) for completion in completions],
+                "response": [rewards.text_of(completion) for completion in completions],
                 "n_tokens": [len(ids) for ids in columns["completion_ids"]],
             }
         self._columns[f"reward_{name}"] = [None if value is None else float(value) for value in values]
         if name == self.names[-1]:
-            import polars as pl
-
             with replaced_file(self.work / f"rollouts-{step:08d}.parquet") as scratch:
                 pl.DataFrame(self._columns).write_parquet(scratch)
 
     def publish(self, target: Path) -> None:
         """Leave the kept rounds as one file: step, problem, response, n_tokens and each reward."""
-        import polars as pl
-
         paths = sorted(self.work.glob("rollouts-*.parquet"))
         with replaced_file(target) as scratch:
             pl.concat([pl.read_parquet(path) for path in paths], how="diagonal_relaxed").write_parquet(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.engines.policy.folder import encode_prompt, render_prompt
-from pipeline.engines.tiny import build_tokenizer
+from pipeline.engines.policy.tiny import build_tokenizer
 from pipeline.prompt import Prompt
 
 
@@ -54,7 +54,7 @@ def test_encoded_prompts_are_the_templates_own_tokens(tokenizer) -> None:
 
 
 def test_rollouts_begin_as_sampling_does(tokenizer, tmp_path: Path) -> None:
-    from pipeline.engines.rl import _write_out
+    from pipeline.engines.training.problems import _write_out
     from pipeline.stages.rl import RewardTerm, RlConfig
 
     config = RlConfig(
@@ -67,7 +67,7 @@ def test_rollouts_begin_as_sampling_does(tokenizer, tmp_path: Path) -> None:
 
 
 def test_no_prompt_depends_on_the_day_on_which_it_is_made(dating) -> None:
-    from pipeline.engines.sft import _encode
+    from pipeline.engines.training.examples import _encode
 
     prompt = Prompt()
     asked = list(encode_prompt(dating, prompt, prompt.messages("3+3?")))
@@ -80,7 +80,7 @@ def test_a_judge_is_asked_the_same_question_tomorrow(dating, tmp_path: Path) -> 
     from pipeline.engines.judging.policy import PolicyJudge
     from pipeline.engines.judging.replies import Question
     from pipeline.engines.policy.folder import save_policy
-    from pipeline.engines.tiny import build_model
+    from pipeline.engines.policy.tiny import build_model
     from pipeline.stages.base import TinyModel
     from pipeline.stages.judge import JudgeConfig
 

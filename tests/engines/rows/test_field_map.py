@@ -6,14 +6,15 @@ from pydantic import ValidationError
 
 from pipeline import benchmarks
 from pipeline.datasets import FieldMap, RowCondition
+from pipeline.engines.rows.dropped import DroppedRows
 from pipeline.engines.rows.fields import last_boxed, map_batch
-from pipeline.engines.rows.store import ROW, Dropped
+from pipeline.engines.rows.store import ROW
 from pipeline.errors import InputError
 
 
 def map_rows(rows, row_filter=(), **fields):
     frame = pl.from_dicts(rows, infer_schema_length=None)
-    return map_batch(frame, FieldMap(**fields), row_filter, "made.jsonl", 1, Dropped())
+    return map_batch(frame, FieldMap(**fields), row_filter, "made.jsonl", 1, DroppedRows())
 
 
 def gold_of(value, rule, **fields):
@@ -184,7 +185,7 @@ def test_extra_column_named_like_one_of_ours_is_refused(column):
 def test_categories_become_text():
     kinds = pl.DataFrame({"c": ["a"], "e": ["b"]}, schema={"c": pl.Categorical, "e": pl.Enum(["b"])})
     frame = pl.concat([pl.DataFrame({"problem": ["p"], "answer": ["1"]}), kinds], how="horizontal")
-    mapped = map_batch(frame, FieldMap(), (), "made.parquet", 1, Dropped())
+    mapped = map_batch(frame, FieldMap(), (), "made.parquet", 1, DroppedRows())
     assert mapped.select("c", "e").schema == {"c": pl.String, "e": pl.String}
 
 
@@ -201,7 +202,7 @@ def test_row_without_gold_is_refused_and_named():
 def test_rows_without_gold_are_kept_or_dropped_when_the_map_says_so():
     rows = [{"problem": "p", "answer": "1"}, {"problem": "q", "answer": None}]
     assert map_rows(rows, missing="keep")["answer"].to_list() == ["1", None]
-    dropped = Dropped()
+    dropped = DroppedRows()
     frame = map_batch(pl.from_dicts(rows), FieldMap(missing="drop"), (), "x", 11, dropped)
     assert frame["problem"].to_list() == ["p"]
     assert dropped.facts() == {

@@ -38,16 +38,18 @@ def build(kind: str, **config):
     return model
 
 
-def run_loop(model, requests, slots=4, temperature=0.0):
+def run_loop(model, requests, batch_size=4, temperature=0.0):
     import torch
 
     from pipeline.engines.sampling.attention import check_architecture, grouped_attention
-    from pipeline.engines.sampling.decode_loop import decode
+    from pipeline.engines.sampling.decode_loop import generate
 
     check_architecture(model)
     with torch.inference_mode(), grouped_attention(model):
-        drawn = decode(model, requests, eos=[END], slots=slots, temperature=temperature, top_p=1.0)
-        return {response.position: response.token_ids for response in drawn}
+        found = generate(
+            model, requests, eos=[END], batch_size=batch_size, temperature=temperature, top_p=1.0
+        )
+        return {response.position: response.token_ids for response in found}
 
 
 def extend_plainly(model, request):
@@ -120,7 +122,7 @@ def test_other_attention_is_refused_before_anything_is_drawn(kind, config, cause
 def test_an_idle_slot_never_leaves_the_table_of_positions():
     model = build("gpt2", n_embd=32, n_layer=2, n_head=4, max_position_embeddings=32)
     long, short = Request(0, tuple(range(1, 30)), 0, 3), [Request(i, (i,), i, 31) for i in range(1, 6)]
-    assert len(run_loop(model, [long, *short], slots=6)) == 6
+    assert len(run_loop(model, [long, *short], batch_size=6)) == 6
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.001])

@@ -14,8 +14,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.engines.sampling import protocol as sampling
-from pipeline.engines.sampling.protocol import COLUMNS, Request, read_eos_token_ids, row_seed, sample_family
+from pipeline.engines.sampling import protocol, requests
+from pipeline.engines.sampling.protocol import Request, read_eos_token_ids, row_seed, sample_family
+from pipeline.engines.sampling.requests import COLUMNS, sample_missing
 from pipeline.engines.sampling.shards import Shards
 from pipeline.errors import InputError, StageError
 from pipeline.stages.sample import SampleConfig
@@ -32,7 +33,7 @@ CONFIG = SampleConfig(
 def policy(tmp_path_factory) -> Path:
     """A random fp32 policy whose responses end by themselves now and then."""
     from pipeline.engines.policy.folder import save_policy
-    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.engines.policy.tiny import build_model, build_tokenizer
     from pipeline.stages.base import TinyModel
 
     config = TinyModel(hidden_size=32, layers=2, heads=4, kv_heads=2, intermediate_size=64, max_positions=256)
@@ -126,12 +127,12 @@ def test_loop_agrees_with_greedy_generate_of_transformers(sampler):
 def test_draws_follow_the_softmax():
     import torch
 
-    from pipeline.engines.sampling.counter_rng import counter_uniforms, draw_tokens
+    from pipeline.engines.sampling.counter_rng import counter_uniforms, sample_tokens
 
     logits, n = torch.tensor([2.0, 1.0, 0.5, -1.0, 0.0]), 40_000
     seeds = torch.tensor([row_seed(3, "x", i) for i in range(n // 8)]).repeat(8)
     steps = torch.arange(8).repeat_interleave(n // 8)
-    drawn = draw_tokens(logits.expand(n, 5), counter_uniforms(seeds, steps), 0.7, 1.0)
+    drawn = sample_tokens(logits.expand(n, 5), counter_uniforms(seeds, steps), 0.7, 1.0)
     expected = (logits / 0.7).softmax(-1) * n
     chi_square = ((torch.bincount(drawn, minlength=5) - expected) ** 2 / expected).sum().item()
     assert chi_square < 18.5, "p < 0.001 with 4 degrees of freedom"
@@ -200,8 +201,8 @@ def test_a_damaged_shard_is_named_and_drawn_again_and_no_other_is_lost(
     config = CONFIG.model_copy(update={"shard_rows": 8, "top_p": 1.0})
     job, whole = (make_job(tmp_path / name, policy, config=config) for name in ("damaged", "whole"))
     sample_family(whole)
-    rows = sampling._wanted_rows(job)
-    sampling.sample_missing(job, sampler, rows[:24], Shards(job.work, rows[:24]))
+    rows = protocol._wanted_rows(job)
+    sample_missing(job, sampler, rows[:24], Shards(job.work, rows[:24]))
     damaged, last = job.work / "shard-00001.parquet", job.work / "shard-00002.parquet"
     damaged.write_bytes(left)
     kept = last.read_bytes()
@@ -268,14 +269,14 @@ def test_a_sibling_that_is_being_written_is_left_alone(tmp_path, policy):
 
 def test_a_sibling_that_fails_does_not_take_its_leader_with_it(tmp_path, policy, monkeypatch, capsys):
     leader, sibling = family(tmp_path, policy)
-    real = sampling.sample_missing
+    real = requests.sample_missing
 
     def fail(job, *others):
         if job.key == sibling.key:
             raise StageError("the model's logits are no finite numbers")
         real(job, *others)
 
-    monkeypatch.setattr(sampling, "sample_missing", fail)
+    monkeypatch.setattr(requests, "sample_missing", fail)
     assert sample_family(leader)["responses"] == 16
     assert "sample-2: left to its own job: the model's logits" in capsys.readouterr().err
     (sibling.one("problems") / "rows.parquet").write_bytes(b"torn")

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from pipeline.engines.dialogue import hold_dialogues
-from pipeline.engines.sampling.protocol import COLUMNS, row_seed, sample_family
+from pipeline.engines.sampling.protocol import row_seed, sample_family
+from pipeline.engines.sampling.requests import COLUMNS
 from pipeline.errors import InputError
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.stages.sample import SampleConfig
@@ -29,6 +30,8 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from pipeline.engines.sampling import protocol as sampling
+from pipeline.engines.sampling import load
+from pipeline.engines.sampling.protocol import Request, sample_family
 from pipeline.engines.sampling.vllm_sampler import VllmSampler
 from pipeline.store.job import Job
 from pipeline.stages.sample import SampleConfig
@@ -39,10 +42,10 @@ def main():
     inputs = {role: (Path(path),) for role, path in told["inputs"].items()}
     job = Job("sample-1", "sample", config, 5, inputs, Path(told["folder"]), hints={"family": told["family"]})
     kept = []
-    original = sampling.load_sampler
-    sampling.load_sampler = lambda *a: kept.append(original(*a)) or kept[-1]
-    facts = sampling.sample_family(job)
-    requests = [sampling.Request(i, tuple(range(5, 9 + i % 7)), i, 20) for i in range(12)]
+    original = load.load_sampler
+    load.load_sampler = lambda *a: kept.append(original(*a)) or kept[-1]
+    facts = sample_family(job)
+    requests = [Request(i, tuple(range(5, 9 + i % 7)), i, 20) for i in range(12)]
     answers = [sorted(kept[0].sample(some, config), key=lambda r: r.position) for some in (requests, requests[::-1])]
     alone = [r for request in requests for r in kept[0].sample([request], config)]
     same = answers[0] == answers[1] == alone
@@ -57,7 +60,7 @@ if __name__ == "__main__":
 def policy(tmp_path_factory) -> Path:
     """A random policy whose folder asks for top_k 1, which must never be obeyed."""
     from pipeline.engines.policy.folder import save_policy
-    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.engines.policy.tiny import build_model, build_tokenizer
     from pipeline.stages.base import TinyModel
 
     config = TinyModel(hidden_size=64, layers=2, heads=2, kv_heads=1, intermediate_size=64, max_positions=256)
@@ -219,7 +222,7 @@ def test_an_interpreter_without_vllm_is_refused_with_the_remedy(policy, tmp_path
 ROLLOUTS = """
 import json, sys
 from types import SimpleNamespace
-from pipeline.engines.training.rl_trainer import _Grpo
+from pipeline.engines.training.rl_trainer import _GrpoTrainer
 
 def main():
     from vllm import LLM, SamplingParams
@@ -232,7 +235,7 @@ def main():
             vllm_generation=SimpleNamespace(llm=llm), accelerator=SimpleNamespace(process_index=process),
             args=SimpleNamespace(seed=seed, vllm_tensor_parallel_size=2), state=SimpleNamespace(global_step=None),
         )
-        _Grpo.seed_vllm(trainer)
+        _GrpoTrainer.seed_vllm(trainer)
         trainer.state.global_step = step
         prompts = [{"prompt_token_ids": [5, 6, 7, 8]}] * 4
         answers = llm.generate(prompts, sampling_params=SamplingParams(max_tokens=24, ignore_eos=True), use_tqdm=False)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.engines import dialogue
-from pipeline.engines.sampling import protocol as sampling
-from pipeline.engines.synthesis import chosen as chosen_rows
-from pipeline.engines.synthesis import dialogues as dialogue_rows
+from pipeline.engines.sampling import requests
+from pipeline.engines.synthesis import dialogues
+from pipeline.engines.synthesis.chosen import SCHEMA
 from pipeline.errors import InputError, StageError
 from pipeline.stages.synthesise import Marker, SynthesiseConfig
 
@@ -47,7 +47,7 @@ def write_completions(folder, rows=RESPONSES, correct=True):
             for problem, sample, response, is_right, reason, tokens in rows
         ]
     )
-    assert tuple(frame.columns[: len(sampling.COLUMNS)]) == sampling.COLUMNS
+    assert tuple(frame.columns[: len(requests.COLUMNS)]) == requests.COLUMNS
     frame.select(*(("problem_id", "sample_index", "correct"))).write_parquet(folder / "scores.parquet")
     frame = frame if correct else frame.drop("correct", "round")
     frame.write_parquet(folder / "completions.parquet")
@@ -56,7 +56,7 @@ def write_completions(folder, rows=RESPONSES, correct=True):
 
 def test_right_responses_become_rows_once_and_every_other_is_counted(run_stage, tmp_path):
     rows, facts = run_stage("synthesise", SynthesiseConfig(), completions=write_completions(tmp_path / "c"))
-    assert dict(rows.schema) == chosen_rows.SCHEMA
+    assert dict(rows.schema) == SCHEMA
     assert rows["id"].to_list() == ["a#rejection-0", "a#rejection-1", "a#rejection-4", "b#rejection-2"]
     assert rows["problem"].to_list() == ["a?", "a?", "a?", "b?"]
     assert rows["solution"].to_list() == ["one", "two", "three", "one"]
@@ -188,7 +188,7 @@ def test_dialogues_are_classed_balanced_and_flattened(run_stage, tmp_path):
     given = [(f"p{i}", TURNS[name], None) for i, name in enumerate(["RR"] * 5 + ["WR"] * 2 + ["RW", "WW"])]
     folder = write_dialogues(tmp_path / "d", given)
     rows, facts = run_stage("synthesise", SynthesiseConfig(), dialogues=folder)
-    assert dict(rows.schema) == chosen_rows.SCHEMA
+    assert dict(rows.schema) == SCHEMA
     assert rows["class"].to_list() == ["RR", "RR", "WR", "WR"] and set(rows["origin"]) == {"dialogue"}
     assert rows["id"].to_list()[-2:] == ["p5#dialogue-0", "p6#dialogue-0"]
     assert rows["solution"][-1] == "\n\n".join(TURNS["WR"]) and set(rows["n_tokens"]) == {8}
@@ -236,8 +236,8 @@ def test_the_rules_of_dialogues_name_what_they_drop(run_stage, tmp_path):
 
 
 def test_the_final_answer_is_the_summarys_box_and_without_one_the_revision():
-    assert dialogue_rows.final_answer(WRONG, RIGHT) == RIGHT
-    assert dialogue_rows.final_answer(RIGHT, "so it is 2") == RIGHT
+    assert dialogues.final_answer(WRONG, RIGHT) == RIGHT
+    assert dialogues.final_answer(RIGHT, "so it is 2") == RIGHT
 
 
 def test_a_balance_of_one_sided_dialogues_is_refused_with_the_remedy(run_stage, tmp_path):
@@ -261,7 +261,7 @@ def test_braces_in_a_turn_stay_as_they_are():
     ratio=st.sampled_from([0.1, 0.5, 1.0, 1.5, 2.0, 3.0]),
 )
 def test_a_balance_keeps_the_ratio_and_as_much_as_it_can(right, wrong, ratio):
-    kept_right, kept_wrong = dialogue_rows.balance(right, wrong, ratio)
+    kept_right, kept_wrong = dialogues.balance(right, wrong, ratio)
     assert 1 <= kept_right <= right and 1 <= kept_wrong <= wrong
     assert kept_right == right or kept_wrong == wrong
     if kept_wrong > 1 and kept_right > 1:

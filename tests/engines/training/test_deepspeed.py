@@ -51,7 +51,7 @@ RL = {
 def results(tmp_path_factory) -> Path:
     """A folder of results with a policy and data that are done, and the package as jobs run it."""
     from pipeline.engines.policy.folder import save_policy
-    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.engines.policy.tiny import build_model, build_tokenizer
     from pipeline.generators import chains
     from pipeline.stages.base import TinyModel
 

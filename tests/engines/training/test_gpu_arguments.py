@@ -11,10 +11,10 @@ import pytest
 from trl import GRPOConfig, RLOOConfig
 from trl import SFTConfig as SftArguments
 
-from pipeline.engines import rl, sft
-from pipeline.engines.training import arguments as trainer_args
-from pipeline.engines.training import rl_trainer
+from pipeline.engines.training import arguments, rl_trainer, sft
+from pipeline.engines.training.arguments import build_lora
 from pipeline.engines.training.parallel import check_devices, deepspeed_options, prepare_compiler
+from pipeline.engines.training.rounds import split_rounds
 from pipeline.errors import InputError
 from pipeline.plan.compiled import compile_plan
 from pipeline.stages.base import Phase
@@ -33,14 +33,14 @@ RL = {
 @pytest.fixture(autouse=True)
 def no_gpus_needed(monkeypatch) -> None:
     """Leave out the look for GPUs; everything else is as on a node that has them."""
-    monkeypatch.setattr(trainer_args, "check_devices", lambda config: None)
+    monkeypatch.setattr(arguments, "check_devices", lambda config: None)
 
 
 def describe(config: SftConfig | RlConfig, monkeypatch, output: Path) -> dict[str, Any]:
     monkeypatch.setenv("WORLD_SIZE", str(config.processes))
     if isinstance(config, SftConfig):
         return sft.describe_options(config, seed=1, output=output)
-    split = rl.split_rounds(config, config.processes)
+    split = split_rounds(config, config.processes)
     return rl_trainer.describe_options(config, split, seed=1, output=output, positions=164)
 
 
@@ -192,14 +192,14 @@ def test_adapters_merged_beside_the_model_are_those_that_peft_merges_in_place():
     from peft import get_peft_model
 
     from pipeline.engines.policy.publish import merge_adapters
-    from pipeline.engines.tiny import build_model, build_tokenizer
+    from pipeline.engines.policy.tiny import build_model, build_tokenizer
     from pipeline.stages.base import TinyModel
 
     tokenizer = build_tokenizer()
     shape = TinyModel(hidden_size=16, layers=2, heads=2, intermediate_size=32, max_positions=64)
     plain = build_model(shape, len(tokenizer), tokenizer, seed=1)
     config = SftConfig(**SFT, lora=Lora(rank=4, alpha=8))
-    model = get_peft_model(plain, trainer_args.build_lora(config))
+    model = get_peft_model(plain, build_lora(config))
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_B" in name:

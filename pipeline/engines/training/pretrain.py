@@ -1,9 +1,6 @@
-"""Tiny policies from scratch: a Qwen2 architecture, a tokenizer of words and bytes, and its pretraining.
+"""Pretraining a tiny policy from scratch, phase by phase; a finished phase is kept for the next attempt.
 
-Guaranteed: the weights follow from the seed; every text can be encoded (single bytes are the fallback) and
-decoded again unchanged, through AutoTokenizer too.
-The tokenizer is Qwen2's own class, because AutoTokenizer rebuilds that one's pre-tokenizer for this
-architecture whatever was saved; the words are added tokens, which survive.
+TRL is imported by the first phase that is trained: it takes seconds, and a policy without phases needs none of it.
 """
 
 from __future__ import annotations
@@ -12,23 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.policy.folder import quiet_libraries, save_policy
+from pipeline.engines.policy.folder import save_policy
+from pipeline.engines.policy.tiny import END, USER, build_model, build_tokenizer
 from pipeline.errors import InputError
 from pipeline.stages.base import Phase, TinyModel
 from pipeline.stages.sft import SftConfig
 from pipeline.store.atomic import write_atomically
 from pipeline.store.job import Job
-
-PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
-
-TAGS = ("<think>", "</think>")
-
-CHAT_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"
-)
 
 
 def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[str, Any]:
@@ -39,7 +26,6 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
                 f"a pretraining phase names data input {max(phase.data)} and there are {len(data)}",
                 "Count the inputs from 0.",
             )
-    quiet_libraries()
     tokenizer = build_tokenizer(config.tokenizer)
     if config.kind == "token_classification":
         tokenizer.cls_token, tokenizer.sep_token = USER, END  # an encoder's tokenizer has them
@@ -49,63 +35,6 @@ def make_policy(job: Job, config: TinyModel, *, data: tuple[Path, ...]) -> dict[
         facts |= _pretrain(job, config, model, tokenizer, data)
     save_policy(model, tokenizer, job.folder / "model")
     return facts
-
-
-def build_tokenizer(kind: str = "words") -> Any:
-    """Qwen2's tokenizer without merges: bytes, and as added tokens the generators' phrases and 10 to 99.
-
-    Kind `questions` has the fixed lines of the judges' questions besides, kind `tags` those of thinking.
-    """
-    from tokenizers import AddedToken, pre_tokenizers
-    from transformers import Qwen2Tokenizer
-
-    from pipeline.generators.arithmetic import STEM
-    from pipeline.generators.chains import PHRASES
-    from pipeline.generators.judge_questions import phrases
-
-    specials = [PAD, END, SYSTEM, USER, ASSISTANT]
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Qwen2Tokenizer(
-        vocab={token: index for index, token in enumerate([*specials, *alphabet])},
-        merges=[],
-        unk_token=None,
-        pad_token=PAD,
-        eos_token=END,
-        extra_special_tokens=[SYSTEM, USER, ASSISTANT],
-        clean_up_tokenization_spaces=False,
-    )
-    words = [word for word in (*PHRASES, STEM) if len(word) > 1] + [str(number) for number in range(10, 100)]
-    words += {"words": (), "questions": phrases(), "tags": TAGS}[kind]
-    tokenizer.add_tokens([AddedToken(word, normalized=False, special=False) for word in words])
-    tokenizer.chat_template = CHAT_TEMPLATE
-    return tokenizer
-
-
-def build_model(config: TinyModel, vocabulary: int, tokenizer: Any, *, seed: int) -> Any:
-    """A Qwen2 model whose random fp32 weights the seed decides; a causal one shares input and output embeddings."""
-    import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2ForTokenClassification
-
-    torch.manual_seed(seed)
-    architecture = Qwen2Config(
-        vocab_size=vocabulary,
-        hidden_size=config.hidden_size,
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.kv_heads or config.heads,
-        intermediate_size=config.intermediate_size,
-        max_position_embeddings=config.max_positions,
-        initializer_range=config.initializer_range,
-        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
-        tie_word_embeddings=config.kind == "causal",
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )
-    if config.kind == "token_classification":
-        architecture.num_labels = 2
-        return Qwen2ForTokenClassification(architecture).float()
-    return Qwen2ForCausalLM(architecture).float()
 
 
 def _pretrain(
@@ -136,11 +65,12 @@ def _train_phase(
     """Train one phase, or load what it left in `work` when it was finished before."""
     from safetensors.torch import load_model, save_model
 
-    from pipeline.engines.sft import fit, read_examples, tokenize
+    from pipeline.engines.training.examples import read_examples, tokenize
+    from pipeline.engines.training.sft import fit
 
     weights, facts_file = work / "weights.safetensors", work / "trained.json"
     if facts_file.exists():
-        load_model(model, weights)
+        load_model(model, str(weights))
         return json.loads(facts_file.read_text())
     examples = [row for folder in data for row in read_examples(folder / "rows.parquet")]
 
@@ -152,7 +82,7 @@ def _train_phase(
     _, facts = fit(
         lambda: model, tokenizer, tokens, settings, seed=job.seed + index, work=work, progress=progress
     )
-    save_model(model, weights)
+    save_model(model, str(weights))
     write_atomically(facts_file, json.dumps(facts))
     return facts
 
