@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import SpecErrors
 from pipeline.plan.compiled import Plan
-from pipeline.request.request import Unit
+from pipeline.request.units import Unit
 from tests.studies import BASIC, compile_text
 
 
