@@ -11,8 +11,10 @@ import pytest
 from synthetic import put_log, put_record
 
 from pipeline.report.build import build
+from pipeline.report.drawing.axes import find_range
 from pipeline.report.drawing.lines import leave_far_marks
-from pipeline.report.drawing.svg import Line, PanelFrame, Point, draw_panel, find_range
+from pipeline.report.drawing.panels import draw_panel
+from pipeline.report.drawing.shapes import Line, PanelFrame, Point
 from tests.studies import BASIC, compile_text
 
 OURS = Line("", "s0", (Point(0, 20, 18, 22), Point(1, 50, 45, 55)))
