@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 HEAVY = (
     "torch", "transformers", "trl", "vllm", "datasets", "deepspeed", "accelerate", "polars", "pyarrow", "numpy",
-    "math_verify", "sympy", "matplotlib", "jinja2", "rich",
+    "scipy", "math_verify", "sympy", "matplotlib", "jinja2", "rich",
 )  # fmt: skip
 
 _COMMAND = """\

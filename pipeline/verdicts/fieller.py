@@ -83,9 +83,13 @@ class FiellerRatio:
 
 
 def _find_limit(depth: Callable[[float], float], inside: float, far: float) -> float:
-    """Where the depth is zero between a point inside and one far away; endless where it is not negative there."""
+    """Where the depth changes its sign between a point inside and one far away; endless where it does not.
+
+    By halving: the depth jumps where a component of the variance is estimated below zero, and there a root finder
+    that interpolates (brentq) may stop at another change of sign, nearer to the estimate.
+    """
     if depth(far) >= 0:
         return math.copysign(math.inf, far) if far else 0.0
     if depth(inside) <= 0:  # nothing varies: the interval is its estimate
         return inside
-    return float(optimize.brentq(depth, inside, far))
+    return float(optimize.bisect(depth, inside, far))
