@@ -10,6 +10,11 @@ from pipeline.request.metrics import Metric, ResponseMetric
 from pipeline.request.strict import Strict
 from pipeline.request.units import Cell
 
+STEP, MEASURE = "step", "measure"
+"""Words that stand where factors do: the checkpoints of a training, what is measured."""
+JOINED = " + "
+"""Between the names of measures that are averaged."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Published(Strict):

@@ -4,7 +4,7 @@ Of responses: accuracy (avg@k), tokens, truncated, token_efficiency, pass@K, maj
 the standard deviation of a column over a part of them. Of logs and records: training.COLUMN, data.NAME.COUNT.
 
 Guaranteed: `name` is the metric as the study writes it, the same for equal metrics; the kinds, their units and the
-words of their axes stand here and nowhere else. Nothing here knows a study: whether it measures such a thing, the
+words of their axes stand here and in `logged`, and nowhere else. Nothing here knows a study: whether it measures such a thing, the
 planner checks.
 """
 
@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator
 
+from pipeline.request.logged import LOGGED, UnitKind
 from pipeline.request.strict import Strict
 
-UnitKind = Literal["share", "tokens", "number", "efficiency"]
 Needs = tuple[str, ...]
 """Names of the analyses whose columns a metric reads."""
 
@@ -65,6 +65,7 @@ class ResponseMean(Strict):
 
     name: Literal["accuracy", "tokens", "truncated"]
     kind: Literal["response"] = "response"
+    needs: ClassVar[Needs] = ()
 
     @property
     def column(self) -> Column:
@@ -81,11 +82,6 @@ class ResponseMean(Strict):
         """What its values are."""
         return "tokens" if self.name == "tokens" else "share"
 
-    @property
-    def needs(self) -> Needs:
-        """No analysis."""
-        return ()
-
 
 @dataclass(frozen=True, kw_only=True)
 class TokenEfficiency(Strict):
@@ -93,21 +89,9 @@ class TokenEfficiency(Strict):
 
     name: Literal["token_efficiency"] = "token_efficiency"
     kind: Literal["efficiency"] = "efficiency"
-
-    @property
-    def label(self) -> str:
-        """The words of its axis."""
-        return "right answers per 1,000 tokens"
-
-    @property
-    def unit(self) -> UnitKind:
-        """Shown per thousand."""
-        return "efficiency"
-
-    @property
-    def needs(self) -> Needs:
-        """No analysis."""
-        return ()
+    label: ClassVar[str] = "right answers per 1,000 tokens"
+    unit: ClassVar[UnitKind] = "efficiency"
+    needs: ClassVar[Needs] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,21 +103,13 @@ class OfSamples(Strict):
     name: str
     """As the study writes it: pass@08 is 8 samples, too, and has its own column."""
     kind: Literal["samples"] = "samples"
+    unit: ClassVar[UnitKind] = "share"
+    needs: ClassVar[Needs] = ()
 
     @property
     def label(self) -> str:
         """The words of its axis."""
         return self.name
-
-    @property
-    def unit(self) -> UnitKind:
-        """A chance."""
-        return "share"
-
-    @property
-    def needs(self) -> Needs:
-        """No analysis."""
-        return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,39 +171,6 @@ class Conditional(Strict):
         return tuple(dict.fromkeys(found))
 
 
-@dataclass(frozen=True)
-class LoggedColumn:
-    """A quantity that trainings log: which stages do, under which names (a pattern, matched whole), and in what unit."""
-
-    stages: tuple[str, ...]
-    logged_as: str
-    title: str
-    unit: UnitKind = "number"
-    is_share: bool = False
-    """Whether its values end at 1."""
-
-
-LOGGED = {
-    "reward": LoggedColumn(("rl",), r"reward", "reward"),
-    "accuracy_reward": LoggedColumn(
-        ("rl",), r"(rewards?/)?accuracy\w*(/mean)?", "accuracy reward", "share", is_share=True
-    ),
-    "tokens": LoggedColumn(
-        ("rl",),
-        r"(completions?/mean_length|completion_length|length)",
-        "response length, tokens",
-        "tokens",
-    ),
-    "truncated": LoggedColumn(
-        ("rl",), r"(completions?/clipped_ratio|truncated|clip_ratio)", "cut-off share", "share", is_share=True
-    ),
-    "kl": LoggedColumn(("rl",), r"kl", "KL"),
-    "loss": LoggedColumn(("sft", "rl"), r"loss", "loss"),
-    "token_accuracy": LoggedColumn(("sft",), r"mean_token_accuracy", "token accuracy", is_share=True),
-}
-"""COLUMN of training.COLUMN → what it is."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Logged(Strict):
     """A column of the log of trainings."""
@@ -258,6 +201,7 @@ class Count(Strict):
     data: str
     fact: str
     kind: Literal["data"] = "data"
+    unit: ClassVar[UnitKind] = "share"
 
     @property
     def name(self) -> str:
@@ -268,11 +212,6 @@ class Count(Strict):
     def label(self) -> str:
         """The words of its axis."""
         return f"share of rows, {self.data}.{self.fact}"
-
-    @property
-    def unit(self) -> UnitKind:
-        """A share of the rows."""
-        return "share"
 
 
 OfResponses = ResponseMean | TokenEfficiency | OfSamples | AnalysisMean | Conditional

@@ -9,9 +9,10 @@ from pipeline.plan.lower.cells import Lowered
 from pipeline.plan.request.claim_parts import ClaimParts
 from pipeline.plan.request.metrics import Metrics
 from pipeline.plan.request.quantities import Quantities
-from pipeline.plan.request.read_claim import MEASURE, ClaimReader, ReadClaim
+from pipeline.plan.request.read_claim import ClaimReader, ReadClaim
 from pipeline.plan.request.wording import describe_claim
 from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.figures import MEASURE
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
 

@@ -11,8 +11,8 @@ import re
 from pipeline.errors import suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import STEP, Cell, check_selector, chosen_levels
-from pipeline.plan.request.references import MEASURE, References
-from pipeline.request.figures import FigureRequest
+from pipeline.plan.request.references import References
+from pipeline.request.figures import MEASURE, FigureRequest
 from pipeline.request.metrics import Logged, OfResponses
 from pipeline.spec.figures import FigureSpec
 

@@ -18,10 +18,10 @@ from pipeline.errors import StudyError, shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import Cell
 from pipeline.plan.lower.cells import Lowered
+from pipeline.request.logged import LOGGED
 from pipeline.request.metrics import (
     BUILT_IN,
     COLUMNS,
-    LOGGED,
     AnalysisMean,
     AnyMetric,
     Column,

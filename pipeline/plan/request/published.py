@@ -13,8 +13,8 @@ from pipeline.errors import shown
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import STEP, chosen_levels
 from pipeline.plan.request.metrics import is_share
-from pipeline.plan.request.references import JOINED, MEASURE, References
-from pipeline.request.figures import Published
+from pipeline.plan.request.references import References
+from pipeline.request.figures import JOINED, MEASURE, Published
 from pipeline.request.metrics import OfResponses
 from pipeline.spec.figures import PublishedSpec
 from pipeline.spec.levels import Problems

@@ -13,8 +13,10 @@ from pipeline.locate import PathTuple
 from pipeline.plan.cells import STEP, Cell, CellIndex, chosen_levels
 from pipeline.plan.lower.cells import Lowered
 from pipeline.plan.request.metrics import Metrics
-from pipeline.plan.request.read_claim import MEASURE, METRIC, ReadSelector, is_pick, listed
-from pipeline.request.metrics import LOGGED, AnyMetric, Count, Logged, OfResponses
+from pipeline.plan.request.read_claim import METRIC, ReadSelector, is_pick, listed
+from pipeline.request.figures import MEASURE
+from pipeline.request.logged import LOGGED
+from pipeline.request.metrics import AnyMetric, Count, Logged, OfResponses
 from pipeline.request.quantities import Curve, Extreme, Fact, Mean, Pick
 from pipeline.spec.levels import Problems
 

@@ -10,12 +10,13 @@ from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import STEP, check_selector, chosen_levels
 from pipeline.plan.request.metrics import Metrics, is_share
+from pipeline.request.figures import MEASURE
 from pipeline.request.metrics import AnyMetric
 from pipeline.spec.claims import ClaimSpec
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
 
-MEASURE, METRIC = "measure", "metric"
+METRIC = "metric"
 PICKS = ("max", "min")
 STRETCH = ("from", "to")
 SIDES = ("of", "minus", "relative_to", "above", "below", "where")

@@ -14,12 +14,9 @@ from pipeline.locate import PathTuple
 from pipeline.plan.cells import STEP, Cell, CellIndex, check_selector
 from pipeline.plan.lower.cells import Lowered
 from pipeline.plan.request.metrics import Metrics
+from pipeline.request.figures import JOINED
 from pipeline.request.metrics import AnyMetric, Count, Logged, OfResponses
 from pipeline.spec.levels import Problems
-
-MEASURE = "measure"
-JOINED = " + "
-"""Between the names of measures that are averaged."""
 
 
 class References:

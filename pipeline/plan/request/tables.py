@@ -12,8 +12,8 @@ from typing import Any
 from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import STEP, check_selector, chosen_levels
-from pipeline.plan.request.references import JOINED, References
-from pipeline.request.figures import TableRequest
+from pipeline.plan.request.references import References
+from pipeline.request.figures import JOINED, TableRequest
 from pipeline.spec.figures import TableSpec
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from pipeline.report.drawing.axes import find_range
-from pipeline.report.drawing.declared_tables import Group, find_number, pick_groups
+from pipeline.report.drawing.declared_tables import find_number, pick_groups
 from pipeline.report.drawing.figures import describe_summary, match_published
 from pipeline.report.drawing.lines import COLOURS, Encoding, Figure, LegendEntry, leave_far_marks
 from pipeline.report.drawing.panels import draw_panel
@@ -15,12 +15,12 @@ from pipeline.report.drawing.shapes import Line, PanelFrame, Point
 from pipeline.report.drawing.training import draw_declared_curves
 from pipeline.report.drawing.words import format_value, words_of
 from pipeline.report.evidence.results import Store
-from pipeline.report.evidence.summaries import JOINED, Summaries
-from pipeline.request.figures import FigureRequest
+from pipeline.report.evidence.sides import CellKey, Group
+from pipeline.report.evidence.summaries import Summaries
+from pipeline.request.figures import JOINED, MEASURE, STEP, FigureRequest
 from pipeline.request.metrics import Logged, OfResponses
 
-CellKey = tuple[tuple[str, str], ...]
-STEP, MEASURE, FAMILY = "step", "measure", "family"
+FAMILY = "family"
 
 
 def draw_declared(figure: FigureRequest, summaries: Summaries, store: Store) -> Figure:
@@ -121,7 +121,7 @@ class _Drawing:
 
     def _lines(self, panel: str, index: int) -> list[Line]:
         metric, measure = self.metrics[index], self._measure(panel)
-        found: dict[tuple[tuple[str, str], ...], list[Point]] = {}
+        found: dict[CellKey, list[Point]] = {}
         for group in self._in_panel(panel):
             levels = dict(group[0])
             summary = self.summaries.get(group, measure, metric)
@@ -152,7 +152,7 @@ class _Drawing:
             lines.append(Line(label, colour, tuple(sorted(points, key=lambda p: p.x)), dash % 4))
         return [*lines, *self._marks(panel, metric)] if self.figure.published else lines
 
-    def _family_key(self, group: Group) -> tuple[tuple[str, str], ...]:
+    def _family_key(self, group: Group) -> CellKey:
         return ((FAMILY, self._family(group)),) if self.figure.families else ()
 
     def _family_colour(self, family: str) -> str:

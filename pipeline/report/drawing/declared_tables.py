@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from pipeline.report.drawing.figures import match_published
 from pipeline.report.drawing.words import format_value
+from pipeline.report.evidence.sides import Group
 from pipeline.report.evidence.summaries import Summaries, Summary
-from pipeline.request.figures import Published, TableRequest
+from pipeline.request.figures import STEP, Published, TableRequest
 from pipeline.request.metrics import OfResponses
-
-Group = tuple[tuple[tuple[str, str], ...], int | None]
-STEP = "step"
 
 
 @dataclass(frozen=True)

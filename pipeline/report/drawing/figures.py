@@ -12,6 +12,7 @@ from pipeline.report.drawing.lines import Encoding, Figure, LegendEntry, Levels
 from pipeline.report.drawing.panels import draw_panel
 from pipeline.report.drawing.shapes import Line, PanelFrame, Point
 from pipeline.report.drawing.words import format_value, words_of
+from pipeline.report.evidence.sides import Group
 from pipeline.report.evidence.summaries import ALL_MEASURES, Summaries, Summary
 from pipeline.request.figures import Published
 from pipeline.request.metrics import ACCURACY, TOKENS, OfResponses
@@ -174,9 +175,7 @@ def _published_line(
     return Line("", encoding.colour_of(key), tuple(points), is_marks=True)
 
 
-def match_published(
-    number: Published, summaries: Summaries
-) -> list[tuple[tuple[tuple[str, str], ...], int | None]]:
+def match_published(number: Published, summaries: Summaries) -> list[Group]:
     """The cells (at their end, or at the step that it names) that a published number speaks about."""
     if not number.is_ours:
         return []
@@ -200,7 +199,7 @@ def _is_claimed(summaries: Summaries, metric: OfResponses) -> bool:
     return any(claim.metric == metric for claim in summaries.request.claims)
 
 
-def _any(summaries: Summaries, group: tuple[tuple[tuple[str, str], ...], int | None]) -> bool:
+def _any(summaries: Summaries, group: Group) -> bool:
     return any(summaries.get(group, measure, summaries.metrics[0]) for measure in summaries.measures)
 
 

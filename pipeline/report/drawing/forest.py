@@ -11,7 +11,8 @@ from markupsafe import Markup
 from pipeline.report.drawing.strips import draw_strip
 from pipeline.report.drawing.words import format_value
 from pipeline.request.claims import CompiledClaim, Part
-from pipeline.request.metrics import AnyMetric, UnitKind
+from pipeline.request.logged import UnitKind
+from pipeline.request.metrics import AnyMetric
 from pipeline.request.quantities import Curve, Fact, is_closed, leaves
 from pipeline.verdicts.bootstrap import DRAWS
 from pipeline.verdicts.decide import ClaimVerdict, Verdict

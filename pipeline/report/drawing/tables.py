@@ -15,6 +15,7 @@ import polars as pl
 
 from pipeline.report.drawing.figures import match_published
 from pipeline.report.drawing.words import format_value
+from pipeline.report.evidence.sides import Group
 from pipeline.report.evidence.summaries import ALL_MEASURES, Number, Summaries, Summary
 from pipeline.request.claims import CompiledClaim
 from pipeline.request.figures import Published
@@ -34,8 +35,6 @@ PART_COLUMNS = [
     "note",
 ]
 """Fields of a part's verdict that claims.csv has as columns."""
-
-Group = tuple[tuple[tuple[str, str], ...], int | None]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ from pipeline.report.drawing.panels import draw_panel
 from pipeline.report.drawing.shapes import Line, PanelFrame, Point
 from pipeline.report.evidence.record_sides import find_column
 from pipeline.report.evidence.results import Store
+from pipeline.report.evidence.sides import CellKey
 from pipeline.request.figures import FigureRequest
-from pipeline.request.metrics import LOGGED, Logged
+from pipeline.request.logged import LOGGED
+from pipeline.request.metrics import Logged
 from pipeline.request.page import Request
 from pipeline.request.units import Run
 
@@ -87,7 +89,7 @@ def _draw_column(
     names = sorted({name for log in logs.values() if (name := find_column(log, column)) is not None})
     if not names:
         return []
-    groups: dict[tuple[tuple[str, str], ...], list[list[tuple[float, float]]]] = {}
+    groups: dict[CellKey, list[list[tuple[float, float]]]] = {}
     for run in runs:
         if run.key in logs:
             curve = thin_curve(logs[run.key].filter(pl.col("metric") == names[0]).sort("step"))

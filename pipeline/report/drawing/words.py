@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from pipeline.request.metrics import AnyMetric, UnitKind
+from pipeline.request.logged import UnitKind
+from pipeline.request.metrics import AnyMetric
 
 
 def format_value(value: float, unit: UnitKind, *, signed: bool = False) -> str:

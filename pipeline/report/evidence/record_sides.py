@@ -16,7 +16,7 @@ import polars as pl
 
 from pipeline.errors import InputError
 from pipeline.report.evidence.results import Store
-from pipeline.request.metrics import LOGGED
+from pipeline.request.logged import LOGGED
 from pipeline.request.page import Request
 from pipeline.request.quantities import Curve, Fact
 from pipeline.request.units import Run

@@ -28,6 +28,9 @@ from pipeline.verdicts.decide import Evidence
 from pipeline.verdicts.paired import Array, EmptySideError, Panel, Side
 
 CellKey = tuple[tuple[str, str], ...]
+"""A cell: factor and level of each."""
+Group = tuple[CellKey, int | None]
+"""A cell at the end of its training (None), or at a checkpoint."""
 Table = tuple[tuple[str, ...], Array]
 
 
@@ -37,7 +40,7 @@ def name_unit(unit: Unit) -> str:
     return " · ".join([*unit.cell.values(), *step, unit.measure, f"replicate {unit.replicate}"])
 
 
-def cell_key(unit: Unit) -> tuple[CellKey, int | None]:
+def cell_key(unit: Unit) -> Group:
     """What tells two cells (or two checkpoints of one run) apart."""
     return tuple(unit.cell.items()), unit.step
 
@@ -130,7 +133,7 @@ def make_side(units: Sequence[Unit], metric: OfResponses, store: Store, trained:
 
 
 def _by_cell(units: Sequence[Unit]) -> list[list[Unit]]:
-    cells: dict[object, list[Unit]] = {}
+    cells: dict[Group, list[Unit]] = {}
     for unit in units:
         cells.setdefault(cell_key(unit), []).append(unit)
     return list(cells.values())
@@ -143,7 +146,7 @@ def _is_fixed(units: Sequence[Unit]) -> bool:
 
 def _shared_replicates(units: Sequence[Unit]) -> tuple[int, ...]:
     """The replicates that every trained cell and measure has; (0,) where every cell is one checkpoint."""
-    groups: dict[object, list[Unit]] = {}
+    groups: dict[tuple[Group, str], list[Unit]] = {}
     for unit in units:
         groups.setdefault((cell_key(unit), unit.measure), []).append(unit)
     varied = [{unit.replicate for unit in group} for group in groups.values() if not _is_fixed(group)]

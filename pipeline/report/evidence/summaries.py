@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from pipeline.report.evidence.problem_values import is_bounded, is_measured
 from pipeline.report.evidence.results import Store
-from pipeline.report.evidence.sides import CellKey, cell_key, make_side
+from pipeline.report.evidence.sides import CellKey, Group, cell_key, make_side
+from pipeline.request.figures import JOINED
 from pipeline.request.metrics import (
     ACCURACY,
     TOKENS,
@@ -28,8 +29,6 @@ from pipeline.verdicts.intervals import Estimate
 from pipeline.verdicts.paired import EmptySideError, estimate_mean
 
 ALL_MEASURES = "mean of measures"
-JOINED = " + "
-"""Between the names of measures that are averaged."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class Summaries:
         self._store = store
         self._trained = {run.key for run in request.runs}
         self._single = {(id(n.unit), n.metric): n.estimate for n in numbers}
-        self._groups: dict[tuple[CellKey, int | None], list[Unit]] = {}
+        self._groups: dict[Group, list[Unit]] = {}
         for unit in request.units:
             self._groups.setdefault(cell_key(unit), []).append(unit)
         self._cache: dict[tuple[object, ...], Summary | None] = {}
@@ -150,7 +149,7 @@ class Summaries:
         return ((ALL_MEASURES,) if len(self.measures) > 1 else ()) + self.measures
 
     @property
-    def groups(self) -> list[tuple[CellKey, int | None]]:
+    def groups(self) -> list[Group]:
         """Every cell with its checkpoints, in the order of the factors' levels."""
         return sorted(
             self._groups,
@@ -161,21 +160,21 @@ class Summaries:
         levels = self.request.factors.get(factor, ())
         return levels.index(level) if level in levels else len(levels)
 
-    def final_groups(self) -> list[tuple[CellKey, int | None]]:
+    def final_groups(self) -> list[Group]:
         """One per cell: the end of its training, else its last checkpoint."""
         last: dict[CellKey, int | None] = {}
         for cell, step in self.groups:
             last[cell] = step
         return list(last.items())
 
-    def get(self, group: tuple[CellKey, int | None], measure: str, metric: OfResponses) -> Summary | None:
+    def get(self, group: Group, measure: str, metric: OfResponses) -> Summary | None:
         """The summary, or None where nothing of it is finished."""
         key = (*group, measure, metric)
         if key not in self._cache:
             self._cache[key] = self._summarise(group, measure, self.shown(metric))
         return self._cache[key]
 
-    def units_of(self, group: tuple[CellKey, int | None], measure: str) -> list[Unit]:
+    def units_of(self, group: Group, measure: str) -> list[Unit]:
         """The planned units of a cell on one measure, or on all."""
         wanted = self.measures_in(measure)
         return [u for u in self._groups[group] if u.measure in wanted]
@@ -184,9 +183,7 @@ class Summaries:
         """The measures that a name stands for: all, one, or several joined by a plus."""
         return self.measures if measure == ALL_MEASURES else tuple(measure.split(JOINED))
 
-    def _summarise(
-        self, group: tuple[CellKey, int | None], measure: str, metric: OfResponses
-    ) -> Summary | None:
+    def _summarise(self, group: Group, measure: str, metric: OfResponses) -> Summary | None:
         planned = self.units_of(group, measure)
         done = [u for u in planned if is_measured(metric, u, self._store)]
         if len(self.measures_in(measure)) > 1:
