@@ -13,9 +13,20 @@ from synthetic import put_record
 from pipeline.errors import InputError
 from pipeline.report.drawing.words import format_value
 from pipeline.report.evidence.results import Store
-from pipeline.report.evidence.sides import make_side
-from pipeline.request.claims import Part
-from pipeline.request.metrics import Column, Condition, Conditional, parse_column, parse_metric
+from pipeline.report.evidence.sides import gather_claim, make_side
+from pipeline.report.evidence.summaries import list_metrics
+from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.figures import FigureRequest
+from pipeline.request.metrics import (
+    TOKENS,
+    Column,
+    Condition,
+    Conditional,
+    RewardValue,
+    parse_column,
+    parse_metric,
+)
+from pipeline.request.page import Request
 from pipeline.request.quantities import Mean, subtract
 from pipeline.request.units import Unit
 from pipeline.verdicts.decide import Evidence, decide
@@ -217,3 +228,28 @@ def test_too_few_samples_of_a_problem_are_no_value_not_an_error_of_the_whole_rep
     put(tmp_path, "s", [[1, 0], [1]])
     with pytest.raises(EmptySideError, match=f"{name} needs at least 2 samples per problem, not 1"):
         mean_of([unit("s")], name, tmp_path)
+
+
+def test_a_reward_of_responses_that_are_gone_is_missing_not_an_error(tmp_path):
+    """Scores stay where completions were removed to free the disk; the reward's value needs the texts."""
+    put(tmp_path, "s", [[1], [0]])
+    measured = replace(unit("s", model="a"), completions="gone", analyses={})
+    value = Conditional(name="mean cosine", statistic="mean", column=RewardValue(reward="cosine"))
+    part = Part(label="p", kind="at_least", left=(0,), value=0.5)
+    claim = CompiledClaim(name="c", text="", metric=value, parts=(part,))
+    request = Request(
+        study="s", title="", question="", factors={"model": ("a",)}, units=(measured,), claims=(claim,)
+    )
+    (evidence,) = gather_claim(claim, request, Store(tmp_path))
+    assert evidence.missing == ("a · m · replicate 0",)
+    assert decide(part, evidence).status == "incomplete"
+
+
+def test_a_factor_may_be_called_as_a_metric(tmp_path):
+    put(tmp_path, "s", [[1], [0]])
+    measured = replace(unit("s", tokens="many"), analyses={})
+    figure = FigureRequest(name="f", title="", caption="", kind="bars", x="tokens", y=(TOKENS,))
+    request = Request(
+        study="s", title="", question="", factors={"tokens": ("many",)}, units=(measured,), figures=(figure,)
+    )
+    assert TOKENS in list_metrics(request, Store(tmp_path))
