@@ -121,14 +121,15 @@ class ClaimParts:
     def _contrast(
         self, kind: Kind, left: AnyQuantity | None, right: AnyQuantity | None, label: str, place: PathTuple
     ) -> Part | None:
-        """left above or below right; a plain one where both are means of one metric."""
+        """left above or below right; a plain one where both are means of the metric that the claim shows."""
         if left is None or right is None:
             return None
         if left == right:
             self._note_same(place)
             return None
         spec, label = self.spec, self._labelled(label)
-        if isinstance(left, Mean) and isinstance(right, Mean) and left.metric == right.metric:
+        shown = self.claim.shown_metric
+        if isinstance(left, Mean) and isinstance(right, Mean) and left.metric == right.metric == shown:
             return Part(
                 label=label, kind=kind, left=left.units, right=right.units, by=spec.by, times=spec.times
             )
@@ -141,13 +142,13 @@ class ClaimParts:
 
     def _level(self, kind: Kind, quantity: AnyQuantity, low: float, high: float | None = None) -> Part:
         """A quantity against a number or a range."""
-        if isinstance(quantity, Mean):
+        if isinstance(quantity, Mean) and quantity.metric == self.claim.shown_metric:
             return Part(label=self.label, kind=kind, left=quantity.units, value=low, high=high)
         if (
             isinstance(quantity, Ratio)
             and isinstance(quantity.top, Mean)
             and isinstance(quantity.bottom, Mean)
-            and quantity.top.metric == quantity.bottom.metric
+            and quantity.top.metric == quantity.bottom.metric == self.claim.shown_metric
             and high is None
             and low > 0
         ):

@@ -80,9 +80,10 @@ class ReadClaim:
 
     @property
     def shown_metric(self) -> AnyMetric:
-        """The metric that names the axis: that of `of` where it has its own."""
-        own: AnyMetric = self.of.get(METRIC, self.metric)
-        return own
+        """The metric that names the axis: that of `where`, `of` or all cells of an order, where they have their own."""
+        of: AnyMetric = self.of.get(METRIC, self.where.get(METRIC, self.metric))
+        ordered = {selector.get(METRIC, of) for selector in self.order}
+        return ordered.pop() if len(ordered) == 1 else of
 
 
 class ClaimReader:

@@ -14,7 +14,7 @@ def describe_claim(read: ReadClaim) -> str:
     """Quantity, comparison, margin, in words."""
     claim, metric = read.spec, read.metric.name
     is_bare = METRIC in read.of or isinstance(read.metric, Count)
-    subject = _own(read.of, metric) if is_bare else f"{metric} of {_cells(claim.of)}"
+    subject = _own(read.of, metric) if is_bare else f"{read.shown_metric.name} of {_cells(claim.of)}"
     if read.minus is not None:
         subject = f"{subject} minus {_other(read.minus)}"
     elif read.relative_to is not None:
