@@ -4,8 +4,8 @@ Of responses: accuracy (avg@k), tokens, truncated, token_efficiency, pass@K, maj
 the standard deviation of a column over a part of them. Of logs and records: training.COLUMN, data.NAME.COUNT.
 
 Guaranteed: `name` is the metric as the study writes it, the same for equal metrics; the kinds, their units and the
-words of their axes stand here and in `logged`, and nowhere else. Nothing here knows a study: whether it measures such a thing, the
-planner checks.
+words of their axes stand here and in `logged`, and nowhere else. Nothing here knows a study: whether it measures
+such a thing, the planner checks.
 """
 
 from __future__ import annotations

@@ -49,6 +49,16 @@ class Fact(Strict):
     fact: str
     kind: Literal["fact"] = "fact"
 
+    @property
+    def is_of_problems(self) -> bool:
+        """Whether it counts problems; a model's rows may be several per problem."""
+        return self.fact.startswith("problems_")
+
+    @property
+    def reason(self) -> str | None:
+        """Why the rows were dropped that `dropped.REASON` counts; None for other counts."""
+        return self.fact.removeprefix("dropped.") if self.fact.startswith("dropped.") else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sum(Strict):

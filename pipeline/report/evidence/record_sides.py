@@ -22,9 +22,6 @@ from pipeline.request.quantities import Curve, Fact
 from pipeline.request.units import Run
 from pipeline.verdicts.paired import EmptySideError, Panel, Side
 
-PROBLEMS = "problems_"
-"""How the counts of problems begin: a model's rows may be several per problem."""
-
 
 def missing_runs(curve: Curve, request: Request, store: Store) -> list[str]:
     """The runs of a curve that are not done, in words."""
@@ -88,7 +85,7 @@ def make_fact_side(fact: Fact, store: Store) -> Side:
         f"{fact.key} {fact.fact} {i:09}" for i in range(total)
     )  # which of them is not known: paired with none
     panel = Panel(f"data {fact.key} {fact.fact}", rows, values)
-    what = "problems" if fact.fact.startswith(PROBLEMS) else "rows"
+    what = "problems" if fact.is_of_problems else "rows"
     return Side((panel,), (0,), trained=False, bounded=True, scope=f"{what} like those of {fact.name}")
 
 
@@ -98,13 +95,12 @@ def read_count(fact: Fact, store: Store) -> tuple[int, int]:
     Problems are a share of the problems in: several responses to one problem are one problem covered.
     """
     facts = store.read(fact.key).facts
-    total = facts.get("problems_in" if fact.fact.startswith(PROBLEMS) else "rows_in")
+    total = facts.get("problems_in" if fact.is_of_problems else "rows_in")
     total = sum(total) if isinstance(total, list) else total
     count = facts.get(fact.fact)
-    if fact.fact.startswith("dropped."):
-        reason = fact.fact.removeprefix("dropped.")
+    if fact.reason is not None:
         steps = [facts, *facts.get("filters", ())]
-        count = sum((step.get("dropped") or {}).get(reason, 0) for step in steps)
+        count = sum((step.get("dropped") or {}).get(fact.reason, 0) for step in steps)
     if not isinstance(total, int) or total < 1 or not isinstance(count, int) or not 0 <= count <= total:
         known = [name for name, value in facts.items() if isinstance(value, int)]
         raise InputError(
