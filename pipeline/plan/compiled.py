@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,12 @@ from pipeline.plan.graph import Graph
 from pipeline.plan.lower.cells import Lowered, lower_study
 from pipeline.plan.lower.sources import unpinned_names
 from pipeline.plan.request.claims import compile_claims
-from pipeline.plan.request.figures import Shown, compile_shown
+from pipeline.plan.request.identity import digest_request
 from pipeline.plan.request.metrics import Metrics
+from pipeline.plan.request.shown import Shown, compile_shown
+from pipeline.request.claims import CompiledClaim
+from pipeline.request.page import Request
 from pipeline.request.quantities import Fact, leaves
-from pipeline.request.request import CompiledClaim, GivenMetric, Part, Request
 from pipeline.spec import read_study
 from pipeline.spec.lock import FILE_NAME
 from pipeline.spec.study import Study
@@ -38,7 +39,6 @@ class StudyPlan:
     study: Study
     lowered: Lowered
     claims: tuple[CompiledClaim, ...]
-    metrics: Mapping[str, GivenMetric]
     shown: Shown
     report: str
 
@@ -59,7 +59,6 @@ class StudyPlan:
             datasets=tuple(self.lowered.datasets),
             claims=self.claims,
             published=self.shown.published,
-            metrics=self.metrics,
             figures=self.shown.figures,
             tables=self.shown.tables,
         )
@@ -206,10 +205,11 @@ def _compile_one(path: Path, graph: Graph) -> StudyPlan:
         )
     if problems:
         raise SpecErrors(dict.fromkeys(problems))
-    report = _add_report(graph, study, lowered, claims, metrics.given, shown)
+    content = digest_request(lowered.units, claims, metrics.conditional, shown)
+    report = _add_report(graph, study, lowered, claims, content)
     needed = graph.ancestors([report])
     lowered.datasets = [node for node in lowered.datasets if node.key in needed]
-    return StudyPlan(study, lowered, claims, metrics.given, shown, report)
+    return StudyPlan(study, lowered, claims, shown, report)
 
 
 def _add_report(
@@ -217,8 +217,7 @@ def _add_report(
     study: Study,
     lowered: Lowered,
     claims: tuple[CompiledClaim, ...],
-    given: Mapping[str, GivenMetric],
-    declared: Shown,
+    content: str,
 ) -> str:
     """The report's artifact: named by what it measures and claims, not by titles or questions."""
     module = stages.load("report")
@@ -230,36 +229,6 @@ def _add_report(
         inputs["analyses"] = measured
     if counted := _counted(claims):
         inputs["data"] = counted
-    cells = [
-        [
-            list(unit.cell.items()),
-            unit.replicate,
-            unit.step,
-            unit.measure,
-            unit.scores,
-            list(unit.analyses.items()),
-        ]
-        for unit in lowered.units
-    ]
-    decided = [
-        [
-            c.name,
-            c.metric,
-            c.text,
-            c.published,
-            [_decided(part) for part in c.parts],
-        ]
-        for c in sorted(claims, key=lambda claim: claim.name)
-    ]
-    published = [asdict(number) for number in declared.published]
-    shown = json.dumps(
-        cells, separators=(",", ":"), ensure_ascii=False
-    )  # text, integers and null: canonical as it is
-    metrics = [[name, asdict(metric)] for name, metric in sorted(given.items())]
-    drawn = [asdict(item) for item in (*(declared.figures or ()), *declared.tables)]
-    later = [part for part in (metrics, drawn) if part]
-    parts = [canonical_json(part) for part in (decided, published, *later)]
-    content = digest(f"[{','.join([shown, *parts])}]")
     config = module.Config(study=study.name, content=content)
     settled: Settled = settle("report", module.VERSION, config, len(graph.settled))
     graph.settled.append(settled)
@@ -273,13 +242,6 @@ def _counted(claims: tuple[CompiledClaim, ...]) -> tuple[str, ...]:
     """The data sets whose records a claim reads: nothing else may need them (a control of equal budget)."""
     effects = (part.effect for claim in claims for part in claim.parts if part.effect is not None)
     return tuple(dict.fromkeys(q.key for effect in effects for q in leaves(effect) if isinstance(q, Fact)))
-
-
-def _decided(part: Part) -> list[Any]:
-    """What decides a part; the fields of later forms only where they are used, so that plain claims stay named alike."""
-    later = [part.high, asdict(part.effect) if part.effect is not None else None]
-    plain = [part.label, part.kind, part.left, part.right, part.by, part.times, part.value]
-    return [*plain, *(later if any(x is not None for x in later) else [])]
 
 
 def _plain_protocol(values: Mapping[str, Any]) -> dict[str, Any]:

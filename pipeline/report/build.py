@@ -27,13 +27,14 @@ from pipeline.report.drawing.tables import (
     write_numbers,
 )
 from pipeline.report.drawing.training import draw_training_figures
+from pipeline.report.drawing.words import format_duration, format_value
 from pipeline.report.evidence import account
-from pipeline.report.evidence.metrics import format_value, parse_metric
 from pipeline.report.evidence.responses import pick_responses
 from pipeline.report.evidence.results import Store
 from pipeline.report.evidence.sides import gather_claim
 from pipeline.report.evidence.summaries import Summaries, list_metrics, number_units
-from pipeline.request.request import Request
+from pipeline.request.metrics import OfResponses
+from pipeline.request.page import Request
 from pipeline.verdicts.decide import ClaimVerdict, decide_claim
 
 
@@ -53,8 +54,7 @@ def build(request: Request, results_root: Path, out_dir: Path) -> Built:
     metrics = list_metrics(request, store)
     numbers = number_units(request, metrics, store)
     summaries = Summaries(request, metrics, store, numbers)
-    by_name = {metric.name: metric for metric in metrics}
-    verdicts = [decide_claim(c, gather_claim(c, by_name, request, store)) for c in request.claims]
+    verdicts = [decide_claim(claim, gather_claim(claim, request, store)) for claim in request.claims]
     missing, n_artifacts = account.list_missing(request, store)
     out_dir.mkdir(parents=True, exist_ok=True)
     context = {
@@ -75,13 +75,14 @@ def _describe_results(
 ) -> dict[str, Any]:
     """What the page says about the measurements."""
     pairs = zip(request.claims, verdicts, strict=True)
-    by_name = {metric.name: metric for metric in summaries.metrics}
     final_metrics, final_rows = tabulate_final_cells(summaries)
     return {
         "request": request,
         "claims": [
             view_claim(
-                claim, verdict, by_name.get(claim.metric) or parse_metric(claim.metric, request.metrics)
+                claim,
+                verdict,
+                summaries.shown(claim.metric) if isinstance(claim.metric, OfResponses) else claim.metric,
             )
             for claim, verdict in pairs
         ],
@@ -123,8 +124,9 @@ def _describe_account(request: Request, store: Store, out_dir: Path) -> dict[str
 
 
 def _environment() -> Environment:
+    loader = PackageLoader("pipeline.report")
     environment = Environment(
-        loader=PackageLoader("pipeline.report"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -132,12 +134,5 @@ def _environment() -> Environment:
     )
     environment.filters["value"] = format_value
     environment.filters["duration"] = format_duration
-    environment.globals["style"] = Markup(environment.loader.get_source(environment, "style.css")[0])
+    environment.globals["style"] = Markup(loader.get_source(environment, "style.css")[0])
     return environment
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds as a person says them: 48 s, 12 min, 3.4 h."""
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"

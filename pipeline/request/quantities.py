@@ -9,24 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator
 
+from pipeline.request.metrics import ResponseMetric
+from pipeline.request.strict import Strict
+
 Pick = Literal["max", "min"]
-
-
-class Strict:
-    """Unknown fields are refused when a dataclass is read back from plain values."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mean(Strict):
     """The macro mean of a metric over units (indices into Request.units)."""
 
-    metric: str
+    metric: ResponseMetric
     units: tuple[int, ...]
     kind: Literal["mean"] = "mean"
 
@@ -51,6 +48,16 @@ class Fact(Strict):
     key: str
     fact: str
     kind: Literal["fact"] = "fact"
+
+    @property
+    def is_of_problems(self) -> bool:
+        """Whether it counts problems; a model's rows may be several per problem."""
+        return self.fact.startswith("problems_")
+
+    @property
+    def reason(self) -> str | None:
+        """Why the rows were dropped that `dropped.REASON` counts; None for other counts."""
+        return self.fact.removeprefix("dropped.") if self.fact.startswith("dropped.") else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,16 +105,18 @@ class Frontier(Strict):
     kind: Literal["frontier"] = "frontier"
 
 
-Quantity = Annotated[Mean | Curve | Fact | Sum | Ratio | Extreme | First | Frontier, Discriminator("kind")]
 Leaf = Mean | Curve | Fact
+AnyQuantity = Leaf | Sum | Ratio | Extreme | First | Frontier
+Quantity = Annotated[AnyQuantity, Discriminator("kind")]
+"""The same, as a field of a request."""
 
 
-def subtract(left: Any, right: Any) -> Sum:
+def subtract(left: AnyQuantity, right: AnyQuantity) -> Sum:
     """left − right."""
     return Sum(terms=((1.0, left), (-1.0, right)))
 
 
-def children(quantity: Any) -> tuple[Any, ...]:
+def children(quantity: AnyQuantity) -> tuple[AnyQuantity, ...]:
     """The quantities directly below one."""
     match quantity:
         case Sum():
@@ -123,33 +132,32 @@ def children(quantity: Any) -> tuple[Any, ...]:
     return ()
 
 
-def leaves(quantity: Any) -> Iterator[Any]:
+def leaves(quantity: AnyQuantity) -> Iterator[Leaf]:
     """Every mean, curve and fact in a quantity, in order, with repetition."""
-    below = children(quantity)
-    if not below:
+    if isinstance(quantity, Leaf):
         yield quantity
-    for child in below:
+    for child in children(quantity):
         yield from leaves(child)
 
 
-def holds(quantity: Any, kind: type) -> bool:
+def holds(quantity: AnyQuantity, kind: type[AnyQuantity]) -> bool:
     """Whether a quantity is, or has below it, one of a kind."""
     return isinstance(quantity, kind) or any(holds(child, kind) for child in children(quantity))
 
 
-def is_closed(quantity: Any) -> bool:
+def is_closed(quantity: AnyQuantity) -> bool:
     """Whether a quantity has a closed interval: a weighted sum of leaves, or a ratio of two; others are drawn."""
     sides = (quantity.top, quantity.bottom) if isinstance(quantity, Ratio) else (quantity,)
     return all(as_linear(side) is not None for side in sides)
 
 
-def as_linear(quantity: Any) -> dict[Any, float] | None:
+def as_linear(quantity: AnyQuantity) -> dict[Leaf, float] | None:
     """Leaf → weight where the quantity is a weighted sum of leaves; None where it is not."""
     if isinstance(quantity, Leaf):
         return {quantity: 1.0}
     if not isinstance(quantity, Sum):
         return None
-    weights: dict[Any, float] = {}
+    weights: dict[Leaf, float] = {}
     for weight, child in quantity.terms:
         below = as_linear(child)
         if below is None:

@@ -36,7 +36,7 @@ def run(job: Job) -> dict[str, Any]:
     The facts give each claim's status and how many artifacts were missing.
     """
     from pipeline.report.build import build
-    from pipeline.request.request import Request
+    from pipeline.request.page import Request
 
     job.progress(0, 1, "pages")
     request = job.hints.get("request") or job.config.request

@@ -5,7 +5,7 @@ a selection (the best checkpoint) is repeated in every draw. A draw is a Gaussia
 (Chernozhukov, Chetverikov & Kato 2013, Annals of Statistics 41:2786, made for maxima) in two levels: problems
 of each measure, and replicates where there are two or more, each with the t factor of its degrees of freedom,
 because resampling two or three replicates is far too narrow. One multiplier belongs to a problem (a replicate)
-in all cells: differences are paired exactly as in `stats`, and a plain difference gets the interval of `stats`.
+in all cells: differences are paired exactly as in `paired`, and a plain difference gets the interval of `paired`.
 
 Guaranteed: the same draws for the same input. A largest or smallest is evaluated in two ways, and the interval
 holds both: as if all candidates were equally good, where picking the luckiest misleads most, and with the pick
@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -42,6 +41,8 @@ SEED = 20_130_612
 
 Evaluate = Callable[[Sequence[Array]], Array]
 """Means of the sides (one array each, of equal length) → the quantity, of that length."""
+Points = tuple[Array, Array]
+"""One point (x, y) of a frontier in every draw."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _hold_missing(values: Array) -> tuple[Array, ...]:
 
 
 def _draw_problems(block: Block, sides: Sequence[Side], rng: np.random.Generator, notes: list[str]) -> Array:
-    """Noise of the problems of one measure in every side that has it; t with as many degrees of freedom as `stats`."""
+    """Noise of the problems of one measure in every side that has it; t with as many degrees of freedom as `paired`."""
     indices, informative = list(block.by_side), block.n_informative
     rows = np.array([block.by_side[i].mean(axis=0) / len(sides[i].panels) for i in indices])
     count = rows.shape[1]
@@ -147,7 +148,8 @@ def _draw_t(deviations: Array, df: int, rng: np.random.Generator) -> Array:
     values, vectors = np.linalg.eigh(deviations @ deviations.T / (count * (count - 1)))
     factor = vectors * np.sqrt(np.maximum(values, 0.0))
     spread = np.sqrt(rng.chisquare(df, DRAWS) / df)
-    return rng.standard_normal((DRAWS, len(values))) @ factor.T / spread[:, None]
+    drawn: Array = rng.standard_normal((DRAWS, len(values))) @ factor.T / spread[:, None]
+    return drawn
 
 
 def _replicate_groups(sides: Sequence[Side]) -> list[list[int]]:
@@ -188,14 +190,14 @@ def _draw_replicates(
 
 def _error_variance(block: Array) -> float:
     """Variance of a replicate's mean that responses alone give: MS_E / P."""
-    replicates, problems = block.shape
+    replicates, problems = (int(size) for size in block.shape)
     if problems < 2:
         return 0.0
     residual = block - block.mean(axis=0) - block.mean(axis=1, keepdims=True) + block.mean()
     return float((residual**2).sum()) / ((replicates - 1) * (problems - 1)) / problems
 
 
-def interpolate_gap(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
+def interpolate_gap(ours: Sequence[Points], theirs: Sequence[Points]) -> Array:
     """Mean over common x of ours − theirs, both families interpolated linearly between their points.
 
     ours, theirs: (x, y) pairs of arrays over draws. Five x at equal distances between the larger of the
@@ -212,7 +214,7 @@ def interpolate_gap(ours: Sequence[Any], theirs: Sequence[Any]) -> Array:
     return np.where(high > low, gaps, np.nan)
 
 
-def _sort_points(points: Sequence[Any]) -> tuple[Array, Array]:
+def _sort_points(points: Sequence[Points]) -> tuple[Array, Array]:
     x = np.stack([point[0] for point in points], axis=1)
     y = np.stack([point[1] for point in points], axis=1)
     order = np.argsort(x, axis=1)

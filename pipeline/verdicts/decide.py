@@ -10,8 +10,8 @@ The parts of one claim are read one by one, so they share one error rate of 5 %:
 its interval at that level. Parts that are still incomplete count in the number of parts, so that results
 that arrive later never loosen a verdict. The claim is supported where all parts are, refuted where any is.
 
-A plain difference, a slope, a difference of differences and a ratio have closed intervals (`stats`); whatever
-picks or divides further is drawn (`simulation`). *Between* is supported where the whole interval lies inside
+A plain difference, a slope, a difference of differences and a ratio have closed intervals (`paired`,
+`fieller`); whatever picks or divides further is drawn (`bootstrap`). *Between* is supported where the whole interval lies inside
 (an equivalence test at the stricter two-sided level) and refuted where it lies outside.
 
 Refused: deciding by an interval without width (nothing varied), which no result could contradict.
@@ -22,9 +22,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
-from pipeline.request.request import CompiledClaim, Part
+from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.quantities import Leaf
 from pipeline.verdicts.estimates import AnyEstimate, estimate_quantity
 from pipeline.verdicts.fieller import estimate_ratio
 from pipeline.verdicts.intervals import LEVEL, Estimate
@@ -42,7 +43,7 @@ class Evidence:
 
     left: Side | None = None
     right: Side | None = None
-    leaves: Mapping[Any, Side] = field(default_factory=dict)
+    leaves: Mapping[Leaf, Side] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     valueless: str = ""
 
@@ -134,11 +135,15 @@ def _decide(weighed: _Weighed, level: float) -> Verdict:
             missing=evidence.missing,
             note=f"{count} measurement{'s are' if count != 1 else ' is'} not there yet",
         )
-    verdict = replace(
+    decisive = estimate.interval(level)
+    status, note = _judge(part, estimate, decisive)
+    return replace(
         open_verdict,
+        status=status,
+        note="; ".join(filter(None, (note, *estimate.notes))),
         effect=estimate.value,
         interval=estimate.interval(),
-        decisive=estimate.interval(level),
+        decisive=decisive,
         p_value=weighed.p_value,
         df=estimate.df if math.isfinite(estimate.df) else None,
         left=estimate_mean(evidence.left).value if evidence.left else None,
@@ -149,8 +154,6 @@ def _decide(weighed: _Weighed, level: float) -> Verdict:
         n_replicates=estimate.n_replicates,
         scope=describe_scope(*evidence.sides),
     )
-    status, note = _judge(part, verdict, has_width=estimate.has_width)
-    return replace(verdict, status=status, note="; ".join(filter(None, (note, *estimate.notes))))
 
 
 def bounds_of(part: Part) -> tuple[float, float | None]:
@@ -165,24 +168,26 @@ def _p_value(part: Part, estimate: AnyEstimate) -> float:
     return max(estimate.p_value(bound) for bound in bounds_of(part) if bound is not None)
 
 
-def _judge(part: Part, verdict: Verdict, *, has_width: bool) -> tuple[Status, str]:
-    low, high = verdict.decisive
-    if not math.isfinite(verdict.effect):
+def _judge(part: Part, estimate: AnyEstimate, decisive: tuple[float, float]) -> tuple[Status, str]:
+    """What the interval at the deciding level says of the part, and a note on what is left open."""
+    (low, high), effect = decisive, estimate.value
+    threshold, upper = bounds_of(part)
+    if not math.isfinite(effect):
         return "undecided", "the effect has no value: a division by zero, or frontiers without a common range"
-    if not has_width:
+    if not estimate.has_width:
         return (
             "undecided",
             "every problem gave exactly the same difference, so its spread cannot be estimated",
         )
-    if verdict.upper is not None:
-        return _judge_range(verdict, low, high)
-    if _is_reached(part, verdict.threshold, low, high):
+    if upper is not None:
+        return _judge_range(effect, (threshold, upper), low, high)
+    if _is_reached(part, threshold, low, high):
         return "supported", ""
-    if high < verdict.threshold if part.claims_larger else low > verdict.threshold:
+    if high < threshold if part.claims_larger else low > threshold:
         return "refuted", ""
-    if verdict.effect == verdict.threshold:
+    if effect == threshold:
         return "undecided", "the point estimate lies on the threshold"
-    agrees = (verdict.effect > verdict.threshold) == part.claims_larger
+    agrees = (effect > threshold) == part.claims_larger
     return "undecided", f"the point estimate {'agrees with' if agrees else 'contradicts'} the claim"
 
 
@@ -195,12 +200,12 @@ def _is_reached(part: Part, threshold: float, low: float, high: float) -> bool:
     return low > threshold if part.claims_larger else high < threshold
 
 
-def _judge_range(verdict: Verdict, low: float, high: float) -> tuple[Status, str]:
-    if verdict.threshold <= low and high <= verdict.upper:
+def _judge_range(effect: float, claimed: tuple[float, float], low: float, high: float) -> tuple[Status, str]:
+    if claimed[0] <= low and high <= claimed[1]:
         return "supported", ""
-    if high < verdict.threshold or low > verdict.upper:
+    if high < claimed[0] or low > claimed[1]:
         return "refuted", ""
-    agrees = verdict.threshold <= verdict.effect <= verdict.upper
+    agrees = claimed[0] <= effect <= claimed[1]
     return "undecided", f"the point estimate lies {'inside' if agrees else 'outside'} the range"
 
 
@@ -217,10 +222,11 @@ def estimate_part(part: Part, evidence: Evidence) -> AnyEstimate | None:
         return None
     if part.effect is not None:
         return estimate_quantity(part.effect, evidence.leaves)
+    if evidence.left is None:
+        return None
     if part.right and evidence.right is not None:
-        return estimate_contrast(
-            evidence.left, evidence.right, times=1.0 if part.times is None else part.times
-        )
+        times = 1.0 if part.times is None else part.times
+        return estimate_contrast(evidence.left, evidence.right, times=times)
     mean = estimate_mean(evidence.left)
     return mean if part.kind == "between" else _Shifted.of(mean, part.value or 0.0)
 

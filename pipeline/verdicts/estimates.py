@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from pipeline.request.quantities import (
+    AnyQuantity,
+    Curve,
     Extreme,
+    Fact,
     First,
     Frontier,
+    Leaf,
+    Mean,
     Ratio,
     Sum,
     as_linear,
@@ -20,13 +25,13 @@ from pipeline.request.quantities import (
 from pipeline.verdicts.bootstrap import DrawnEstimate, interpolate_gap, simulate
 from pipeline.verdicts.fieller import FiellerRatio
 from pipeline.verdicts.intervals import Estimate
-from pipeline.verdicts.paired import Array, Side, estimate_linear, estimate_mean
+from pipeline.verdicts.paired import Array, Side, add_arrays, estimate_linear, estimate_mean
 
 _PickMode = Literal["as drawn", "all equal", "fixed"]
 AnyEstimate = Estimate | FiellerRatio | DrawnEstimate
 
 
-def estimate_quantity(quantity: Any, sides: Mapping[Any, Side]) -> AnyEstimate:
+def estimate_quantity(quantity: AnyQuantity, sides: Mapping[Leaf, Side]) -> AnyEstimate:
     """A quantity with its interval: closed where it is linear or a ratio of linear ones, else drawn."""
     weights = as_linear(quantity)
     if weights is not None:
@@ -51,16 +56,16 @@ def estimate_quantity(quantity: Any, sides: Mapping[Any, Side]) -> AnyEstimate:
 
 
 def _evaluate(
-    quantity: Any, means: Mapping[Any, Array], centre: Mapping[Any, float], pick: _PickMode
+    quantity: AnyQuantity, means: Mapping[Leaf, Array], centre: Mapping[Leaf, float], pick: _PickMode
 ) -> Array:
     """A quantity from the means of its leaves, draw by draw; `centre` are the estimates themselves."""
 
-    def below(child: Any) -> Array:
+    def below(child: AnyQuantity) -> Array:
         return _evaluate(child, means, centre, pick)
 
     match quantity:
         case Sum():
-            return sum(weight * below(q) for weight, q in quantity.terms)
+            return add_arrays(weight * below(q) for weight, q in quantity.terms)
         case Ratio():
             top, bottom = below(quantity.top), below(quantity.bottom)
             return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan)
@@ -73,23 +78,23 @@ def _evaluate(
             return np.where(np.isnan(gaps).any(axis=0), np.nan, first)
         case Frontier():
             ours, theirs = (
-                [tuple(below(q) for q in pair) for pair in family]
-                for family in (quantity.ours, quantity.theirs)
+                [(below(x), below(y)) for x, y in family] for family in (quantity.ours, quantity.theirs)
             )
             return interpolate_gap(ours, theirs)
-    return means[quantity]
+        case Mean() | Curve() | Fact():
+            return means[quantity]
 
 
 def _pick_extreme(
-    quantity: Extreme, drawn: Sequence[Array], centre: Mapping[Any, float], pick: _PickMode
+    quantity: Extreme, drawn: Sequence[Array], centre: Mapping[Leaf, float], pick: _PickMode
 ) -> Array:
     """The largest (smallest) of several: the data's pick in every draw, or as if all were equally good."""
     plain = {leaf: np.array([value]) for leaf, value in centre.items()}
     centres = [float(_evaluate(q, plain, centre, "as drawn")[0]) for q in quantity.among]
     if pick == "fixed":
         return drawn[int(np.argmax(centres) if quantity.pick == "max" else np.argmin(centres))]
-    reduce = np.max if quantity.pick == "max" else np.min
+    best = np.maximum if quantity.pick == "max" else np.minimum
     if pick == "as drawn":
-        return reduce(drawn, axis=0)
+        return np.asarray(best.reduce(drawn))
     noise = [values - own for values, own in zip(drawn, centres, strict=True)]
-    return reduce(centres) + reduce(noise, axis=0)
+    return np.asarray(best.reduce(centres) + best.reduce(noise))

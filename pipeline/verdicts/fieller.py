@@ -1,11 +1,13 @@
-"""Ratios of means with Fieller's interval (Fieller 1954, JRSS B 16:175), from the contrasts of `stats`."""
+"""Ratios of means with Fieller's interval (Fieller 1954, JRSS B 16:175), from the contrasts of `paired`."""
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+
+from scipy import optimize
 
 from pipeline.verdicts.intervals import LEVEL, Estimate
 from pipeline.verdicts.paired import Side, Terms, estimate_linear
@@ -40,13 +42,14 @@ class FiellerRatio:
         if math.isnan(self.value):
             return lowest, math.inf
 
-        def is_outside(c: float) -> bool:
+        def depth(c: float) -> float:
+            """How far inside the contrast's interval zero lies; negative outside."""
             low, high = self._contrast(c).interval(level)
-            return not low <= 0 <= high
+            return min(-low, high)
 
         far = 1e3 * max(abs(self.value), 1.0)
-        low = _bisect(is_outside, self.value, max(lowest, -far))
-        return low, _bisect(is_outside, self.value, far)
+        low = _find_limit(depth, self.value, max(lowest, -far))
+        return low, _find_limit(depth, self.value, far)
 
     @property
     def _may_be_negative(self) -> bool:
@@ -79,10 +82,14 @@ class FiellerRatio:
         return () if math.isnan(self.value) else self._contrast(self.value).notes
 
 
-def _bisect(is_outside: Any, inside: float, far: float) -> float:
-    if not is_outside(far):
+def _find_limit(depth: Callable[[float], float], inside: float, far: float) -> float:
+    """Where the depth changes its sign between a point inside and one far away; endless where it does not.
+
+    By halving: the depth jumps where a component of the variance is estimated below zero, and there a root finder
+    that interpolates (brentq) may stop at another change of sign, nearer to the estimate.
+    """
+    if depth(far) >= 0:
         return math.copysign(math.inf, far) if far else 0.0
-    for _ in range(40):
-        middle = (inside + far) / 2
-        inside, far = (inside, middle) if is_outside(middle) else (middle, far)
-    return (inside + far) / 2
+    if depth(inside) <= 0:  # nothing varies: the interval is its estimate
+        return inside
+    return float(optimize.bisect(depth, inside, far))

@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import special
+from scipy import optimize, special
 
 LEVEL = 0.95
+LEAST_LOG_P = -36.0
+"""The logarithm of the least p that is told from none: beyond it 1 − p is 1."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,13 @@ class Estimate:
         """1 − the level whose interval reaches just so many standard errors."""
         if not self.few:
             return 2 * student_cdf(-distance, self.df)
-        low, high = -60.0, 0.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.quantile(1 - math.exp(middle)) > distance else (low, middle)
-        return math.exp((low + high) / 2)
+
+        def excess(log_p: float) -> float:
+            return self.quantile(1 - math.exp(log_p)) - distance
+
+        if excess(LEAST_LOG_P) <= 0:
+            return math.exp(LEAST_LOG_P)
+        return math.exp(optimize.brentq(excess, LEAST_LOG_P, 0.0, xtol=1e-14))
 
 
 def student_quantile(probability: float, df: float) -> float:

@@ -8,19 +8,20 @@ mean squares of the crossed model; Satterthwaite 1946, Biometrics Bulletin 2:110
 
 Guaranteed: several measures are averaged with equal weight (macro mean), their problems independent (but for
 measures of the same problems, which are paired), their replicates shared. A variance component estimated below zero counts as zero (that of four or more replicates).
-With one replicate only problems vary; the caller says what that leaves out (`report.verdicts.describe_scope`).
+With one replicate only problems vary; the caller says what that leaves out (`decide.describe_scope`).
 With two or three, the replicates keep their own t quantile (`intervals`): Satterthwaite's would be too small.
 Refused (EmptySideError): a side without any value, a measure whose two sides have no problem in common.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.errors import InputError
 from pipeline.verdicts.intervals import Estimate, Term
@@ -36,7 +37,7 @@ MOST_FEW_DF = 2
 
 ONE_PROBLEM = "one problem only: nothing can be said about other problems"
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = npt.NDArray[np.float64]
 
 
 class EmptySideError(InputError):
@@ -96,7 +97,7 @@ def estimate_linear(terms: Terms) -> Estimate:
     bounded = all(side.bounded for _, side in terms)
     least = (NEGLIGIBLE * max(find_magnitude(block) for block in blocks)) ** 2
     for block in blocks:
-        per_problem = sum(values.mean(axis=0) for values in block.by_side.values())
+        per_problem = add_arrays(values.mean(axis=0) for values in block.by_side.values())
         value += float(per_problem.mean())
         if block.is_sample:
             parts.append(_problem_term(per_problem, block, least, scale=scale, bounded=bounded, notes=notes))
@@ -104,7 +105,7 @@ def estimate_linear(terms: Terms) -> Estimate:
     trained: list[Term] = []
     for sides in _paired_sides(terms):
         summed = [
-            sum(block.by_side[i] for i in sides if i in block.by_side)
+            add_arrays(block.by_side[i] for i in sides if i in block.by_side)
             for block in blocks
             if any(i in block.by_side for i in sides)
         ]
@@ -147,6 +148,11 @@ class Block:
     by_side: dict[int, Array]
     is_sample: bool
     n_informative: int
+
+
+def add_arrays(arrays: Iterable[Array]) -> Array:
+    """The sum of one or more arrays of one shape."""
+    return functools.reduce(np.add, arrays)
 
 
 def find_magnitude(block: Block) -> float:
@@ -244,7 +250,7 @@ def _replicate_terms(blocks: list[Array], least: float) -> tuple[Term | None, li
     if not blocks or blocks[0].shape[0] < 2:
         return None, []
     replicates = blocks[0].shape[0]
-    means = sum(block.mean(axis=1) for block in blocks)
+    means = add_arrays(block.mean(axis=1) for block in blocks)
     between = Term(_find_variance(means, least) / replicates, replicates - 1)
     errors = []
     for block in (block for block in blocks if block.shape[1] > 1):

@@ -15,7 +15,7 @@ from tests.support.studies import BASIC
 
 HEAVY = (
     "torch", "transformers", "trl", "vllm", "datasets", "deepspeed", "accelerate", "polars", "pyarrow", "numpy",
-    "math_verify", "sympy", "matplotlib", "jinja2", "rich",
+    "scipy", "math_verify", "sympy", "matplotlib", "jinja2", "rich",
 )  # fmt: skip
 
 _COMMAND = """\

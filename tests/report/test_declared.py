@@ -16,6 +16,7 @@ from pipeline.report.drawing.declared_figures import draw_declared
 from pipeline.report.evidence.derived_columns import vote
 from pipeline.report.evidence.results import Store
 from pipeline.report.evidence.summaries import Summaries, list_metrics
+from pipeline.request.metrics import ACCURACY
 from tests.support.claim_docs import EXAMPLES, compile_examples
 from tests.support.synthetic import put_log, put_record
 
@@ -201,7 +202,7 @@ def test_columns_of_a_second_factor_are_hollow(built) -> None:
     figure = next(f for f in request.figures if f.name == "reflective")
     store = Store(page.page.parents[2])
     summaries = Summaries(request, list_metrics(request, store), store, [])
-    lines = {"lines": ("model", "rl"), "y": ("accuracy",), "panels": None, "measures": ("easy",)}
+    lines = {"lines": ("model", "rl"), "y": (ACCURACY,), "panels": None, "measures": ("easy",)}
     where = {"model": ("small",), "sft": ("none",), "rl": ("none", "plain")}
     ((_, panel),) = draw_declared(replace(figure, where=where, **lines), summaries, store).panels
     assert panel.count('class="column"') == panel.count('class="column hollow"') == 1

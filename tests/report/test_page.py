@@ -12,9 +12,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.report.build import build, format_duration
+from pipeline.report.build import build
+from pipeline.report.drawing.words import format_duration
+from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.metrics import Column, Condition, Conditional
 from pipeline.request.quantities import Mean
-from pipeline.request.request import CompiledClaim, GivenMetric, Part
 from pipeline.stages import report
 from pipeline.store.job import Job
 from tests.support.synthetic import make_valley
@@ -165,20 +167,22 @@ def test_a_claim_about_responses_that_nobody_gave_is_undecided_and_says_so(tmp_p
     root = tmp_path / "results"
     request = make_valley(root, replicates=1, **ONE)
     name = "mean tokens where tokens 8,000,000–9,000,000"
-    giant = GivenMetric(statistic="mean", column="tokens", given={"tokens": (8e6, 9e6)})
+    tokens = Column(name="tokens")
+    are_giants = Condition(column=tokens, wanted=(8e6, 9e6))
+    giant = Conditional(name=name, statistic="mean", column=tokens, conditions=(are_giants,))
     units = tuple(i for i, unit in enumerate(request.units) if unit.step is None)[:1]
-    effect = Mean(metric=name, units=units)
+    effect = Mean(metric=giant, units=units)
     part = Part(label="all", kind="at_least", value=1.0, effect=effect, scale="level")
-    claims = [CompiledClaim(name="giants", text="Giants are long.", metric=name, parts=(part,))]
+    claims = [CompiledClaim(name="giants", text="Giants are long.", metric=giant, parts=(part,))]
     claims += [
         CompiledClaim(
             name="plain",
             text="Again.",
-            metric=name,
+            metric=giant,
             parts=(Part(label="all", kind="at_least", value=1.0, left=units),),
         )
     ]
-    built = build(replace(request, claims=tuple(claims), metrics={name: giant}), root, root / "report" / "r")
+    built = build(replace(request, claims=tuple(claims)), root, root / "report" / "r")
     check(built.page)
     assert built.claims == {"giants": "undecided", "plain": "undecided"}
     note = f"nothing to decide it on: no problem has a value ({name})"

@@ -7,7 +7,9 @@ import json
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.request.request import CompiledClaim, Part, Request
+from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.metrics import ACCURACY
+from pipeline.request.page import Request
 from tests.support.synthetic import make_valley
 
 
@@ -34,6 +36,6 @@ def test_an_unknown_field_is_refused_by_name(request_):
 
 def test_a_claim_about_a_unit_that_is_not_there_is_refused():
     part = Part(label="x", kind="at_least", left=(7,), value=0.5)
-    claim = CompiledClaim(name="c", text="", metric="accuracy", parts=(part,))
+    claim = CompiledClaim(name="c", text="", metric=ACCURACY, parts=(part,))
     with pytest.raises(InputError, match="there is no unit 7"):
         Request(study="s", title="", question="", factors={}, units=(), claims=(claim,))

@@ -8,7 +8,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from pipeline.request.request import CompiledClaim, DataNode, Part, Published, Request, Run, Unit
+from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.figures import Published
+from pipeline.request.metrics import ACCURACY, TOKENS, AnalysisMean, Column
+from pipeline.request.page import Request
+from pipeline.request.units import DataNode, Run, Unit
 from pipeline.store.record import write_record
 
 MEASURES = {"aime24": (30, 8), "amc23": (40, 4), "math500": (120, 2)}
@@ -277,7 +281,7 @@ def make_claims(units, models, sft, with_rl) -> tuple[CompiledClaim, ...]:
         CompiledClaim(
             name="valley",
             text="8k rows of long chains of thought hurt every model",
-            metric="accuracy",
+            metric=ACCURACY,
             published="up to 75 % of the accuracy is lost",
             parts=tuple(
                 Part(
@@ -292,7 +296,7 @@ def make_claims(units, models, sft, with_rl) -> tuple[CompiledClaim, ...]:
         CompiledClaim(
             name="longer",
             text="Responses become at least four times as long",
-            metric="tokens",
+            metric=TOKENS,
             parts=tuple(
                 Part(
                     label=m,
@@ -307,7 +311,7 @@ def make_claims(units, models, sft, with_rl) -> tuple[CompiledClaim, ...]:
         CompiledClaim(
             name="reflective",
             text="After 8k rows more than 60 % of responses reflect",
-            metric="reflection.reflects",
+            metric=AnalysisMean(column=Column(name="reflects", analysis="reflection")),
             parts=tuple(
                 Part(label=m, kind="at_least", value=0.6, left=pick(model=m, sft="8k", rl="none"))
                 for m in models
@@ -316,7 +320,7 @@ def make_claims(units, models, sft, with_rl) -> tuple[CompiledClaim, ...]:
         CompiledClaim(
             name="recovers",
             text="128k rows recover what was lost",
-            metric="accuracy",
+            metric=ACCURACY,
             parts=(
                 Part(
                     label="all models",
@@ -332,7 +336,7 @@ def make_claims(units, models, sft, with_rl) -> tuple[CompiledClaim, ...]:
             CompiledClaim(
                 name="repair",
                 text="RL repairs the damage",
-                metric="accuracy",
+                metric=ACCURACY,
                 parts=tuple(
                     Part(
                         label=m,
@@ -354,21 +358,21 @@ def make_published(model, with_rl) -> tuple[Published, ...]:
         Published(
             label="Qwen2.5-0.5B, base",
             cell={"model": model, "sft": "none"} | rest,
-            metric="accuracy",
+            metric=ACCURACY,
             value=0.14,
             source="Fig. 2",
         ),
         Published(
             label="Qwen2.5-0.5B, 8k",
             cell={"model": model, "sft": "8k"} | rest,
-            metric="accuracy",
+            metric=ACCURACY,
             value=0.19,
             source="Fig. 2",
         ),
         Published(
             label="MATH500 after 8k",
             cell={"model": model, "sft": "8k"} | rest,
-            metric="tokens",
+            metric=TOKENS,
             measure="math500",
             value=4300,
             source="Fig. 3",
@@ -376,7 +380,7 @@ def make_published(model, with_rl) -> tuple[Published, ...]:
         Published(
             label="A model that we lack",
             cell={"model": "gemma3-1b"},
-            metric="accuracy",
+            metric=ACCURACY,
             value=0.24,
             source="§1",
         ),

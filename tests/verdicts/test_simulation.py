@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from pipeline.request.claims import Part
+from pipeline.request.metrics import ACCURACY
 from pipeline.request.quantities import Extreme, First, Frontier, Mean, Ratio, Sum, subtract
-from pipeline.request.request import Part
 from pipeline.verdicts.bootstrap import interpolate_gap, simulate
 from pipeline.verdicts.decide import Evidence, decide
 from pipeline.verdicts.estimates import estimate_quantity
@@ -18,7 +19,7 @@ NAMES = tuple(f"p{i:04}" for i in range(2000))
 
 
 def leaf(index: int) -> Mean:
-    return Mean(metric="accuracy", units=(index,))
+    return Mean(metric=ACCURACY, units=(index,))
 
 
 def draw_sides(rng, means, *, problems=120, replicates=1, sd_replicate=0.03, sd_error=0.3, measure="m"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.report.evidence.metrics import linearise_ratio
+from pipeline.report.evidence.problem_values import linearise_ratio
 from pipeline.verdicts.fieller import FiellerRatio, estimate_ratio
 from pipeline.verdicts.intervals import wilson
 from pipeline.verdicts.paired import (

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.metrics import ACCURACY
 from pipeline.request.quantities import Mean, Ratio
-from pipeline.request.request import CompiledClaim, Part
 from pipeline.verdicts.decide import Evidence, combine_statuses, decide, decide_claim, holm_levels
 from pipeline.verdicts.paired import Panel, Side
 
@@ -95,7 +96,7 @@ def test_finished_measurements_without_a_value_leave_a_part_undecided_and_count_
     known = Evidence(left=side(0.6, seed=1), right=side(0.4, seed=2))
     empty = Evidence(valueless="no problem has a value (tokens where correct)")
     verdict = decide_claim(
-        CompiledClaim(name="c", text="", metric="accuracy", parts=(part(), part())), [known, empty]
+        CompiledClaim(name="c", text="", metric=ACCURACY, parts=(part(), part())), [known, empty]
     )
     assert [v.status for v in verdict.parts] == ["supported", "undecided"] and verdict.status == "undecided"
     assert verdict.parts[1].note == "nothing to decide it on: no problem has a value (tokens where correct)"
@@ -109,7 +110,7 @@ def test_sides_whose_values_are_of_other_problems_are_undecided_not_an_error(kin
     right = Side((Panel("math500", ("c", "d"), np.array([[1.0, 3.0]])),), (0,))
     given, claimed = Evidence(left=left, right=right), part()
     if kind == "ratio":
-        top, bottom = Mean(metric="m", units=(0,)), Mean(metric="m", units=(1,))
+        top, bottom = Mean(metric=ACCURACY, units=(0,)), Mean(metric=ACCURACY, units=(1,))
         claimed = Part(label="p", kind="at_most", value=2.0, effect=Ratio(top=top, bottom=bottom))
         given = Evidence(leaves={top: left, bottom: right})
     verdict = decide(claimed, given)
@@ -170,7 +171,7 @@ def test_parts_of_one_claim_share_their_error_rate():
         for e in (Evidence(left=side(0.5 + 0.002 * k, seed=1), right=side(0.5, seed=2)) for k in range(60))
         if decide(part(), e).status == "supported"
     )
-    claim = CompiledClaim(name="c", text="", metric="accuracy", parts=(part(),) * 6)
+    claim = CompiledClaim(name="c", text="", metric=ACCURACY, parts=(part(),) * 6)
     noise = [Evidence(left=side(0.5, seed=10 + i), right=side(0.5, seed=20 + i)) for i in range(5)]
     assert decide(part(), weak).status == "supported"
     assert decide_claim(claim, [weak, *noise]).parts[0].status == "undecided"
@@ -178,7 +179,7 @@ def test_parts_of_one_claim_share_their_error_rate():
 
 def test_a_missing_part_counts_in_the_number_of_parts():
     evidence = Evidence(left=side(0.6, seed=1), right=side(0.4, seed=2))
-    claim = CompiledClaim(name="c", text="", metric="accuracy", parts=(part(), part()))
+    claim = CompiledClaim(name="c", text="", metric=ACCURACY, parts=(part(), part()))
     verdict = decide_claim(claim, [evidence, Evidence(missing=("x",))])
     assert verdict.status == "incomplete"
     assert verdict.parts[0].status == "supported" and verdict.parts[0].level == pytest.approx(0.975)

@@ -24,7 +24,7 @@ from pipeline.plan.lower.only import ONLY, note_idle
 from pipeline.plan.lower.policies import At, Policies
 from pipeline.plan.lower.recipes import Recipe, Recipes
 from pipeline.plan.lower.sources import Rows
-from pipeline.request.request import DataNode, Run, Unit
+from pipeline.request.units import DataNode, Run, Unit
 from pipeline.spec.levels import Problems, split_reference
 from pipeline.spec.study import Study
 

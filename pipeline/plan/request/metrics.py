@@ -1,4 +1,4 @@
-"""Metrics that a study names: known, measured by something that the study declares, and given a name.
+"""Metrics that a study names: parsed once, known, and measured by something that the study declares.
 
 Guaranteed: a metric that compiles has a column that some artifact of the study will hold (a reward's value is
 computed from responses); what has none is a problem with its place and the nearest known name.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -17,24 +18,34 @@ from pipeline.errors import StudyError, shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import Cell
 from pipeline.plan.lower.cells import Lowered
-from pipeline.request.request import GivenMetric
+from pipeline.request.logged import LOGGED
+from pipeline.request.metrics import (
+    BUILT_IN,
+    COLUMNS,
+    AnalysisMean,
+    AnyMetric,
+    Column,
+    Condition,
+    Conditional,
+    Count,
+    OfResponses,
+    OfSamples,
+    ResponseMean,
+    RewardValue,
+    parse_column,
+    parse_metric,
+)
 from pipeline.spec.claims import MetricSpec
 from pipeline.spec.levels import Problems
 
-BUILT_IN = ("accuracy", "tokens", "truncated", "token_efficiency")
-CURVES = ("reward", "accuracy_reward", "tokens", "truncated", "kl", "loss", "token_accuracy")
-LOGGED = {"sft": ("loss", "token_accuracy"), "rl": tuple(c for c in CURVES if c != "token_accuracy")}
-"""What the trainings of each stage log."""
-COLUMNS = ("correct", "accuracy", "tokens", "truncated")
 
-
-def is_share(metric: str) -> bool:
-    """Whether a metric lies between 0 and 1."""
-    return metric in ("accuracy", "truncated") or "@" in metric
+def is_share(metric: AnyMetric) -> bool:
+    """Whether a metric of all responses lies between 0 and 1."""
+    return isinstance(metric, ResponseMean | OfSamples) and metric.unit == "share"
 
 
 class Metrics:
-    """Checks the metrics of one study and keeps those that are given as mappings, by name."""
+    """Parses and checks the metrics of one study, and names those that are given as mappings."""
 
     def __init__(self, lowered: Lowered, problems: Problems) -> None:
         self.study = lowered.study
@@ -42,7 +53,8 @@ class Metrics:
         self.problems = problems
         self.is_whole = not problems
         """Whether all of the study that a metric may refer to was understood: what is missing then is its own fault."""
-        self.given: dict[str, GivenMetric] = {}
+        self.conditional: dict[str, Conditional] = {}
+        """Those that are given as mappings, by the name that was found for them."""
         raw = self.study.spec.analyses
         self.declared = [name if isinstance(name, str) else next(iter(name), "") for name in raw]
 
@@ -51,22 +63,15 @@ class Metrics:
         """(analysis, measure) wherever an analysis is taken of at least one cell."""
         return frozenset((name, unit.measure) for unit in self.lowered.units for name in unit.analyses)
 
-    def needed(self, metric: str) -> frozenset[str]:
-        """The analyses that a metric reads."""
-        given = self.given.get(metric)
-        columns = (metric,) if given is None else (given.column, *given.given)
-        return frozenset(column.partition(".")[0] for column in columns).intersection(self.declared)
-
-    def is_measured(self, metric: str, measures: Iterable[str], path: PathTuple) -> bool:
+    def is_measured(self, metric: OfResponses, measures: Iterable[str], path: PathTuple) -> bool:
         """Whether what a metric reads is taken on every one of some measures; else a problem that names those."""
         measures = list(dict.fromkeys(measures))
-        needed = self.needed(metric)
-        without = [m for m in measures if any((name, m) not in self.analysed for name in needed)]
+        without = [m for m in measures if any((name, m) not in self.analysed for name in metric.needs)]
         if without:
             measured = [name for name in measures if name not in without]
             self.problems.add(
                 path,
-                f"metric {metric!r} is not measured on {', '.join(without)}",
+                f"metric {metric.name!r} is not measured on {', '.join(without)}",
                 f"Name the measure: {', '.join(measured)}."
                 if measured
                 else "Add the measure to the analysis.",
@@ -75,14 +80,14 @@ class Metrics:
 
     def check_found(
         self,
-        metric: str,
+        metric: OfResponses,
         sets: Sequence[Collection[str]],
         places: Iterable[tuple[Cell, int | None]],
         what: str,
         path: PathTuple,
     ) -> None:
         """Note that no place (a cell, a checkpoint) has what a metric reads on all measures of one of the sets."""
-        needed = self.needed(metric)
+        needed = set(metric.needs)
         units, at = self.lowered.units, self.lowered.cell_units
 
         def has(cell: Cell, step: int | None, measure: str) -> bool:
@@ -95,32 +100,33 @@ class Metrics:
             names = ", ".join(dict.fromkeys(name for names in sets for name in names))
             self.problems.add(
                 path,
-                f"{what}: no cell of it has {metric!r} on {names}",
+                f"{what}: no cell of it has {metric.name!r} on {names}",
                 "Name measures that its cells have, or widen an `only`.",
                 key=not isinstance(path[-1], int),
             )
 
-    def name(self, metric: Any, path: PathTuple, measures: Iterable[str] = ()) -> str | None:
-        """The name of a metric (text, MetricSpec or its mapping); None after noting what is wrong."""
+    def read(self, metric: Any, path: PathTuple, measures: Iterable[str] = ()) -> AnyMetric | None:
+        """The metric that a study writes (text, MetricSpec or its mapping); None after noting what is wrong."""
         if isinstance(metric, Mapping):
-            metric = self._read(metric, path)
+            metric = self._validate(metric, path)
         if metric is None:
             return None
         if isinstance(metric, MetricSpec):
-            return self._name_given(metric, path)
+            return self._read_conditional(metric, path)
         if not isinstance(metric, str):
             self.problems.add(path, f"metric {shown(metric)} is unknown", "Write the name of a metric.")
             return None
-        family, at, k = metric.partition("@")
-        if at and family in ("pass", "maj"):
-            return metric if self._has_samples(metric, k, measures, path) else None
-        family, _, rest = metric.partition(".")
-        if family == "data" and rest:
-            return metric if self._is_data(metric, rest, path) else None
-        known = [*BUILT_IN, *(f"training.{c}" for c in CURVES), *self._analysis_columns()]
-        return metric if self._is_known(metric, known, (*path,)) else None
+        parsed = parse_metric(metric)
+        if isinstance(parsed, OfSamples):
+            return parsed if self._has_samples(parsed, measures, path) else None
+        if isinstance(parsed, Count):
+            return parsed if self._has_data(parsed.data, path) else None
+        if parsed is None or (isinstance(parsed, AnalysisMean) and not self._is_declared(parsed.column)):
+            self._note_unknown(metric, path)
+            return None
+        return parsed
 
-    def _read(self, raw: Mapping[str, Any], path: PathTuple) -> MetricSpec | None:
+    def _validate(self, raw: Mapping[str, Any], path: PathTuple) -> MetricSpec | None:
         from pipeline.spec.problems import place_in, problems_of
 
         try:
@@ -130,119 +136,149 @@ class Metrics:
             self.problems.extend(problems_of(error, MetricSpec, locate, raw))
             return None
 
+    def _is_declared(self, column: Column) -> bool:
+        """Whether an analysis that the study declares measures a column."""
+        known = column.analysis in self.declared and column.analysis in analyses.names()
+        return known and column.name in analyses.columns(column.analysis)
+
     def _analysis_columns(self) -> list[str]:
         known = analyses.names()
         return [f"{a}.{c}" for a in self.declared if a in known for c in analyses.columns(a)]
 
-    def _is_known(self, metric: str, known: Iterable[str], path: PathTuple) -> bool:
-        if metric in known:
-            return True
-        name, _, column = metric.partition(".")
-        if column and name in analyses.names() and name not in self.declared:
+    def _note_unknown(self, metric: str, path: PathTuple) -> None:
+        """Say what a name lacks that is no metric of the study."""
+        if metric.startswith(("pass@", "maj@")):
+            remedy = "Write pass@8 or maj@8, with a number of samples."
+            self.problems.add(path, f"metric {metric!r} is unknown", remedy)
+            return
+        family, _, rest = metric.partition(".")
+        if family == "data" and rest:
+            name = rest.partition(".")[0]
+            if self._has_data(name, path):
+                remedy = f"Write data.{name}.rows_out or data.{name}.dropped.REASON."
+                self.problems.add(path, f"metric {metric!r} names no count", remedy)
+            return
+        self._note_unknown_column(
+            metric, [*BUILT_IN, *(f"training.{c}" for c in LOGGED), *self._analysis_columns()], path
+        )
+
+    def _note_unknown_column(self, name: str, known: Iterable[str], path: PathTuple) -> None:
+        analysis, _, column = name.partition(".")
+        if column and analysis in analyses.names() and analysis not in self.declared:
             self.problems.add(
                 path,
-                f"metric {metric!r} needs the analysis {name!r}, which the study does not declare",
-                f"Add it: analyses: [{name}].",
+                f"metric {name!r} needs the analysis {analysis!r}, which the study does not declare",
+                f"Add it: analyses: [{analysis}].",
             )
         else:
-            self.problems.add(path, f"metric {metric!r} is unknown", suggest(metric, known))
-        return False
+            self.problems.add(path, f"metric {name!r} is unknown", suggest(name, known))
 
-    def _has_samples(self, metric: str, k: str, measures: Iterable[str], path: PathTuple) -> bool:
-        if not (k.isascii() and k.isdigit()) or int(k) < 1:
-            self.problems.add(
-                path, f"metric {metric!r} is unknown", "Write pass@8 or maj@8, with a number of samples."
-            )
-            return False
+    def _has_samples(self, metric: OfSamples, measures: Iterable[str], path: PathTuple) -> bool:
         for name in measures or self.study.measures:
             settings = self.study.measures.get(name)
             samples = settings.values.get("samples", 1) if settings is not None else None
-            if isinstance(samples, int) and samples < int(k):
+            if isinstance(samples, int) and samples < metric.k:
                 self.problems.add(
                     path,
-                    f"{metric} needs {k} samples per problem, and {name!r} takes {samples}",
+                    f"{metric.name} needs {metric.k} samples per problem, and {name!r} takes {samples}",
                     f"Raise `samples` of {name!r}, or lower k.",
                 )
                 return False
         return True
 
-    def _is_data(self, metric: str, rest: str, path: PathTuple) -> bool:
-        name, dot, fact = rest.partition(".")
-        if name not in self.lowered.data_keys:
-            if self.is_whole:
-                self.problems.add(
-                    path,
-                    f"data {name!r} is no data entry of the study",
-                    suggest(name, self.lowered.data_keys),
-                )
-            return False
-        if not dot or not fact:
-            self.problems.add(
-                path,
-                f"metric {metric!r} names no count",
-                f"Write data.{name}.rows_out or data.{name}.dropped.REASON.",
-            )
-            return False
-        return True
+    def _has_data(self, name: str, path: PathTuple) -> bool:
+        if name in self.lowered.data_keys:
+            return True
+        if self.is_whole:
+            what = f"data {name!r} is no data entry of the study"
+            self.problems.add(path, what, suggest(name, self.lowered.data_keys))
+        return False
 
-    def _name_given(self, spec: MetricSpec, path: PathTuple) -> str | None:
-        column, statistic = (spec.mean, "mean") if spec.mean is not None else (spec.sd, "sd")
+    def _read_conditional(self, spec: MetricSpec, path: PathTuple) -> Conditional | None:
+        statistic: Literal["mean", "sd"] = "mean" if spec.mean is not None else "sd"
+        written = spec.mean if spec.mean is not None else spec.sd
         before = len(self.problems)
-        self._check_column(column, spec.params, (*path, statistic))
-        for condition in spec.given:
-            if condition.startswith("reward."):
-                self.problems.add(
-                    (*path, "given", condition),
-                    f"a condition is no reward ({condition})",
-                    "Condition on tokens, correct, truncated or a column of an analysis.",
-                    key=True,
-                )
-            else:
-                self._check_column(condition, {}, (*path, "given", condition))
-                if condition == "tokens" and isinstance(spec.given[condition], bool):
-                    what = f"a condition on tokens is a range, not {shown(spec.given[condition])}"
-                    self.problems.add((*path, "given", condition), what, "Write [low, high].")
-        if len(self.problems) > before:
+        column = self._read_column(written or "", spec.params, (*path, statistic))
+        conditions = [self._read_condition(*given, path) for given in spec.given.items()]
+        if len(self.problems) > before or column is None:
             return None
-        given = GivenMetric(
-            statistic=statistic, column=column, given=dict(spec.given), params=dict(spec.params)
+        metric = Conditional(
+            name="",
+            statistic=statistic,
+            column=column,
+            conditions=tuple(condition for condition in conditions if condition is not None),
         )
-        name = describe_given(given)
-        if self.given.get(name, given) != given:
-            name = describe_given(given, is_short=False)
-        self.given[name] = given
-        return name
+        named = replace(metric, name=describe_conditional(metric))
+        if self.conditional.get(named.name, named) != named:
+            named = replace(metric, name=describe_conditional(metric, is_short=False))
+        self.conditional[named.name] = named
+        return named
 
-    def _check_column(self, column: str, params: Mapping[str, Any], path: PathTuple) -> None:
-        if not column.startswith("reward."):
-            if params:
-                self.problems.add(path, f"params belong to reward.NAME, not to {column!r}", "Remove them.")
-            self._is_known(column, [*COLUMNS, *self._analysis_columns()], path)
-            return
-        name = column.removeprefix("reward.")
+    def _read_condition(
+        self, name: str, wanted: bool | tuple[float, float], path: PathTuple
+    ) -> Condition | None:
+        place = (*path, "given", name)
+        if name.startswith("reward."):
+            self.problems.add(
+                place,
+                f"a condition is no reward ({name})",
+                "Condition on tokens, correct, truncated or a column of an analysis.",
+                key=True,
+            )
+            return None
+        column = self._read_column(name, {}, place)
+        if name == "tokens" and isinstance(wanted, bool):
+            what = f"a condition on tokens is a range, not {shown(wanted)}"
+            self.problems.add(place, what, "Write [low, high].")
+        return Condition(column=column, wanted=wanted) if isinstance(column, Column) else None
+
+    def _read_column(
+        self, name: str, params: Mapping[str, Any], path: PathTuple
+    ) -> Column | RewardValue | None:
+        """The column that a study writes; None after noting what is wrong."""
+        column = parse_column(name, params)
+        if isinstance(column, RewardValue):
+            return column if self._is_reward(column, path) else None
+        if params:
+            self.problems.add(path, f"params belong to reward.NAME, not to {name!r}", "Remove them.")
+        if self._is_declared(column) if column.analysis else name in COLUMNS:
+            return column
+        self._note_unknown_column(name, [*COLUMNS, *self._analysis_columns()], path)
+        return None
+
+    def _is_reward(self, column: RewardValue, path: PathTuple) -> bool:
+        """Whether a reward of the catalogue takes these parameters; else a problem."""
+        name = column.reward
         try:
-            rewards.validate(name, params)
+            rewards.validate(name, column.params)
         except StudyError as error:
             self.problems.add(path, error.what, error.remedy)
+            return False
         except ValidationError as error:
             first = error.errors()[0]
             words = f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}"
             known = ", ".join(rewards.params_model(name).model_fields)
             self.problems.add(path, f"reward {name!r}: {words}", f"Its parameters, under `params`: {known}.")
+            return False
+        return True
 
 
-def describe_given(given: GivenMetric, *, is_short: bool = True) -> str:
+def describe_conditional(metric: Conditional, *, is_short: bool = True) -> str:
     """A name for a metric over a part of the responses: mean tokens where reflects, tokens 300–600.
 
     Two analyses may have a column of one name: the long form says whose it is.
     """
     conditions = []
-    for column, wanted in given.given.items():
-        short = (column.rpartition(".")[2] if is_short else column).replace("_", " ")
-        if isinstance(wanted, bool):
-            conditions.append(short if wanted else f"not {short}")
+    for condition in metric.conditions:
+        written = condition.column.spelling
+        short = (written.rpartition(".")[2] if is_short else written).replace("_", " ")
+        if isinstance(condition.wanted, bool):
+            conditions.append(short if condition.wanted else f"not {short}")
         else:
-            conditions.append(f"{short} {wanted[0]:g}–{wanted[1]:g}")
-    options = ", ".join(f"{key} {value}" for key, value in given.params.items())
-    column = given.column.removeprefix("reward.").replace("_", " ") + (f" ({options})" if options else "")
-    return f"{given.statistic} {column}" + (f" where {', '.join(conditions)}" if conditions else "")
+            conditions.append(f"{short} {condition.wanted[0]:g}–{condition.wanted[1]:g}")
+    options, name = "", metric.column.spelling
+    if isinstance(metric.column, RewardValue):
+        options = ", ".join(f"{key} {value}" for key, value in metric.column.params.items())
+        name = metric.column.reward
+    name = name.replace("_", " ") + (f" ({options})" if options else "")
+    return f"{metric.statistic} {name}" + (f" where {', '.join(conditions)}" if conditions else "")

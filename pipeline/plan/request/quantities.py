@@ -7,31 +7,18 @@ with its place. Reserved words beside the factors: step, measure, metric; a valu
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
-from pipeline.plan.cells import STEP, CellIndex, check_selector, chosen_levels
+from pipeline.plan.cells import STEP, Cell, CellIndex, chosen_levels
 from pipeline.plan.lower.cells import Lowered
-from pipeline.plan.request.metrics import LOGGED, Metrics
-from pipeline.request.quantities import Curve, Extreme, Fact, Mean
+from pipeline.plan.request.metrics import Metrics
+from pipeline.plan.request.read_claim import METRIC, ReadSelector, is_pick, listed
+from pipeline.request.figures import MEASURE
+from pipeline.request.logged import LOGGED
+from pipeline.request.metrics import AnyMetric, Count, Logged, OfResponses
+from pipeline.request.quantities import Curve, Extreme, Fact, Mean, Pick
 from pipeline.spec.levels import Problems
-
-MEASURE, METRIC = "measure", "metric"
-PICKS = ("max", "min")
-STRETCH = ("from", "to")
-
-
-def is_pick(value: Any) -> bool:
-    """Whether a selector's value is {max: …} or {min: …}."""
-    return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in PICKS
-
-
-def is_stretch(value: Any) -> bool:
-    """Whether a selector's value is {from: a, to: b}, either of which may be absent."""
-    return isinstance(value, Mapping) and set(value) <= set(STRETCH) and all(
-        isinstance(v, int) and not isinstance(v, bool) for v in value.values()
-    )  # fmt: skip
 
 
 class Quantities:
@@ -45,109 +32,49 @@ class Quantities:
         self.cells = CellIndex(lowered.cells)
         self._last_runs: dict[tuple[tuple[str, str], ...], dict[int, int]] | None = None
 
-    def check(self, selector: Mapping[str, Any], path: PathTuple) -> None:
-        """Note unknown factors, levels, measures, metrics and malformed picks of a selector."""
-        factors: dict[str, Any] = {}
-        picked = [key for key, value in selector.items() if is_pick(value)]
-        for key in picked[1:]:
-            self.problems.add(
-                (*path, key),
-                "a selector picks the largest or smallest twice",
-                "Keep one max or min.",
-                key=True,
-            )
-        for key, value in selector.items():
-            if key == MEASURE:
-                for name in chosen_levels(listed(value)):
-                    self.check_measure(name, (*path, key))
-                if listed(value) == ():
-                    self.problems.add(
-                        (*path, key), "no measure is listed", "Name one, or leave it out for all."
-                    )
-            elif key == METRIC:
-                self.metrics.name(value, (*path, key))
-            elif key == STEP:
-                self._check_step(value, (*path, key))
-            elif isinstance(value, Mapping) and not (is_pick(value) and isinstance(listed(value), tuple)):
-                self.problems.add(
-                    (*path, key),
-                    f"{key}: it should be a level, a list of levels or a pick",
-                    "Write {max: [a, b]}.",
-                )
-            else:
-                factors[key] = listed(value)
-        check_selector(self.study, factors, path, self.problems, steps=True)
-
-    def ordered_levels(self, along: Any) -> tuple[str, list[Any]]:
-        """The factor that a trend follows, and its levels in order."""
-        if isinstance(along, str):
-            return along, list(self.study.factors[along].levels) if along in self.study.factors else []
-        factor, levels = next(iter(along.items()), ("", ()))
-        return factor, list(levels) if factor == STEP else [
-            name for lv in levels for name in chosen_levels(lv)
-        ]
-
-    def check_measure(self, name: str, path: PathTuple) -> None:
-        """Note a measure that the study does not have."""
-        known = self.study.spec.measure
-        if name not in known and not self.problems.is_broken("measure", name):
-            self.problems.add(path, f"measure {name!r} is unknown", suggest(name, known))
-
-    def _check_step(self, value: Any, path: PathTuple) -> None:
-        inner = next(iter(value.values())) if is_pick(value) else value
-        steps = inner if isinstance(inner, tuple) else (inner,)
-        is_list = inner is None or (bool(steps) and all(type(step) is int for step in steps))
-        if is_stretch(inner):
-            is_list = inner.get("from", 0) <= inner.get("to", inner.get("from", 0))
-        if not is_list:
-            self.problems.add(
-                path,
-                f"step: {shown(value)} is no step",
-                "Write 100, [50, 100], {max: [50, 100]} or {from: 1, to: 10}.",
-            )
-
     def select(
         self,
-        selector: Mapping[str, Any],
-        where: Mapping[str, Any],
+        selector: ReadSelector,
+        where: ReadSelector,
         fixed: Mapping[str, str],
-        metric: str,
+        metric: AnyMetric,
         measure: str | tuple[str, ...] | None,
         path: PathTuple,
-    ) -> Any:
+    ) -> Mean | Curve | Fact | Extreme | None:
         """The quantity that a selector is about; None after noting that no run produces it."""
         own = {} if measure is None else {MEASURE: measure}
         merged = {**where, **own, **selector, **fixed}
-        if METRIC in merged:
-            metric = self.metrics.name(merged.pop(METRIC), (*path, METRIC)) or metric
-        family, _, rest = metric.partition(".")
-        if family == "data":
-            name, _, fact = rest.partition(".")
-            return Fact(name=name, key=self.lowered.data_keys[name], fact=fact)
+        metric = merged.pop(METRIC, metric)
+        if isinstance(metric, Count):
+            return Fact(name=metric.data, key=self.lowered.data_keys[metric.data], fact=metric.fact)
         named = () if fixed else tuple(selector)  # of `for_each`, some may have fewer levels than others
         picked = next((key for key, value in merged.items() if is_pick(value)), None)
         if picked is None:
-            return (
-                self._curve(rest, merged, "mean", path)
-                if family == "training"
-                else self._mean(metric, merged, named, path)
-            )
-        pick, levels = next(iter(merged[picked].items()))
+            return self._find(metric, merged, named, path)
+        pick: Pick = "max" if "max" in merged[picked] else "min"
+        levels = listed(merged[picked])
         if not isinstance(levels, tuple):
-            if picked == STEP and family == "training":
-                return self._curve(rest, {**merged, STEP: levels}, pick, path)
+            if picked == STEP and isinstance(metric, Logged):
+                return self._curve(metric.column, {**merged, STEP: levels}, pick, path)
             self.problems.add(path, f"{picked}: {pick} of one level", f"List the levels: {{{pick}: [a, b]}}.")
             return None
-        found = [
-            self._curve(rest, at, "mean", path)
-            if family == "training"
-            else self._mean(metric, at, named, path)
-            for at in ({**merged, picked: level} for level in levels)
-        ]
-        return None if any(q is None for q in found) else Extreme(pick=pick, among=tuple(found))
+        found = [self._find(metric, {**merged, picked: level}, named, path) for level in levels]
+        among = tuple(quantity for quantity in found if quantity is not None)
+        return Extreme(pick=pick, among=among) if len(among) == len(found) else None
+
+    def _find(
+        self,
+        metric: OfResponses | Logged,
+        merged: ReadSelector,
+        named: Collection[str],
+        path: PathTuple,
+    ) -> Mean | Curve | None:
+        if isinstance(metric, Logged):
+            return self._curve(metric.column, merged, "mean", path)
+        return self._mean(metric, merged, named, path)
 
     def _mean(
-        self, metric: str, merged: Mapping[str, Any], named: Collection[str], path: PathTuple
+        self, metric: OfResponses, merged: ReadSelector, named: Collection[str], path: PathTuple
     ) -> Mean | None:
         steps = merged.get(STEP)
         if isinstance(steps, Mapping):
@@ -172,16 +99,18 @@ class Quantities:
             for index in self.lowered.cell_units.get((cell, step, name), ())
         ]
         if not found:
-            return self._note_nothing(merged, path, self._remedy(steps))
+            self._note_nothing(merged, path, self._remedy(steps))
+            return None
         if idle := self._idle(merged, named, wanted, measures):
-            return self._note_nothing({**merged, **idle}, path, self._remedy(idle.get(STEP)))
+            self._note_nothing({**merged, **idle}, path, self._remedy(idle.get(STEP)))
+            return None
         if lacking := self._places_without(merged, wanted, measures):
             if self.metrics.is_whole:
                 what = f"measure {lacking[0]!r} is not taken at {lacking[1]}"
                 self.problems.add(path, what, "Name the measures that are, or widen its `only`.")
             return None
         if skipped := self._skipped(metric, found):
-            what = f"metric {metric!r} is not measured at {skipped}"
+            what = f"metric {metric.name!r} is not measured at {skipped}"
             self.problems.add(path, what, "Name cells where it is, or widen the `only` of its analysis.")
             return None
         if not self.metrics.is_measured(metric, (self.lowered.units[index].measure for index in found), path):
@@ -190,7 +119,7 @@ class Quantities:
 
     def _idle(
         self,
-        merged: Mapping[str, Any],
+        merged: ReadSelector,
         named: Collection[str],
         steps: Sequence[int | None],
         measures: Sequence[str],
@@ -217,7 +146,7 @@ class Quantities:
         return {}
 
     def _places_without(
-        self, merged: Mapping[str, Any], steps: Sequence[int | None], measures: Sequence[str]
+        self, merged: ReadSelector, steps: Sequence[int | None], measures: Sequence[str]
     ) -> tuple[str, str] | None:
         """A measure and a cell where it is not taken though others are: their mean would say another thing."""
         taken = self.lowered.cell_units
@@ -229,17 +158,18 @@ class Quantities:
                             return name, cell.name + (f" step {step}" if step is not None else "")
         return None
 
-    def _skipped(self, metric: str, found: Sequence[int]) -> str:
+    def _skipped(self, metric: OfResponses, found: Sequence[int]) -> str:
         """The first cell among some units at which an analysis is not taken, though it is on that measure."""
-        reads = self.metrics.needed(metric)
-        needed = [(name, measure) for name, measure in self.metrics.analysed if name in reads]
+        needed = [(name, measure) for name, measure in self.metrics.analysed if name in metric.needs]
         for unit in (self.lowered.units[index] for index in found):
             if any(measure == unit.measure and name not in unit.analyses for name, measure in needed):
                 cell = " ".join(f"{factor}={level}" for factor, level in unit.cell.items())
                 return cell if unit.step is None else f"{cell} step {unit.step}"
         return ""
 
-    def _curve(self, column: str, merged: Mapping[str, Any], pick: str, path: PathTuple) -> Curve | None:
+    def _curve(
+        self, column: str, merged: ReadSelector, pick: Literal["mean", "max", "min"], path: PathTuple
+    ) -> Curve | None:
         steps = merged.get(STEP)
         if isinstance(steps, Mapping):
             first, last = steps.get("from"), steps.get("to")
@@ -256,16 +186,19 @@ class Quantities:
             for cell in self._match(merged)
             for index in runs.get(tuple(cell.as_dict().items()), {}).values()
         ]
-        logged = {self.lowered.runs[index].stage for index in found}
-        if found and (without := [stage for stage in sorted(logged) if column not in LOGGED[stage]]):
+        if not found:
+            self._note_nothing(merged, path, "Name cells that train.")
+            return None
+        stages = sorted({self.lowered.runs[index].stage for index in found})
+        if without := [stage for stage in stages if stage not in LOGGED[column].stages]:
             what = f"a training of stage {without[0]} logs no {column!r}"
-            return self.problems.add(path, what, f"It logs {', '.join(LOGGED[without[0]])}.")
-        if found:
-            return Curve(column=column, runs=tuple(found), first=first, last=last, pick=pick)
-        return self._note_nothing(merged, path, "Name cells that train.")
+            logs = [name for name, logged in LOGGED.items() if without[0] in logged.stages]
+            self.problems.add(path, what, f"It logs {', '.join(logs)}.")
+            return None
+        return Curve(column=column, runs=tuple(found), first=first, last=last, pick=pick)
 
-    def _match(self, merged: Mapping[str, Any]) -> list[Any]:
-        return self.cells.match({f: v for f, v in merged.items() if f not in (STEP, MEASURE, METRIC)})
+    def _match(self, merged: ReadSelector) -> list[Cell]:
+        return self.cells.match({f: v for f, v in merged.items() if f not in (STEP, MEASURE)})
 
     def _runs(self) -> Mapping[tuple[tuple[str, str], ...], dict[int, int]]:
         """Cell → replicate → index of its last training."""
@@ -275,7 +208,7 @@ class Quantities:
                 self._last_runs.setdefault(tuple(run.cell.items()), {})[run.replicate] = index
         return self._last_runs
 
-    def _note_nothing(self, merged: Mapping[str, Any], path: PathTuple, remedy: str) -> None:
+    def _note_nothing(self, merged: ReadSelector, path: PathTuple, remedy: str) -> None:
         if self.metrics.is_whole:
             shown = ", ".join(
                 f"{f}: {' or '.join(chosen_levels(v)) if not isinstance(v, Mapping) else dict(v)}"
@@ -289,8 +222,3 @@ class Quantities:
         if steps is not None:
             return "Give the RL level `checkpoints: [" + str(steps) + "]`, or another step."
         return "Add the cells to `cells`, or change the claim."
-
-
-def listed(value: Any) -> Any:
-    """The levels of a pick, or the value itself."""
-    return next(iter(value.values())) if is_pick(value) else value

@@ -6,33 +6,25 @@ with its place.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
-from pipeline.plan.cells import STEP, Cell, CellIndex, check_selector, chosen_levels
-from pipeline.request.request import TableRequest
+from pipeline.plan.cells import STEP, check_selector, chosen_levels
+from pipeline.plan.request.references import References
+from pipeline.request.figures import JOINED, TableRequest
 from pipeline.spec.figures import TableSpec
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
 
 
-def compile_table(
-    name: str,
-    spec: TableSpec,
-    columns: Sequence[tuple[str, str] | None],
-    study: Study,
-    problems: Problems,
-    index: CellIndex,
-    measured: Collection[tuple[Cell, int | None]] | None,
-) -> TableRequest | None:
-    """A table whose columns are read already (None: noted as wrong); None after noting what else is.
-
-    `measured` are the cells with the checkpoints (None: the end) where anything is measured; None where an error
-    elsewhere keeps that from being known.
-    """
+def compile_table(name: str, spec: TableSpec, references: References) -> TableRequest | None:
+    """A table whose columns some row has each; None after noting what is wrong."""
     path: PathTuple = ("tables", name)
+    columns = [references.column(text, (*path, "columns", i)) for i, text in enumerate(spec.columns)]
+    known_columns = tuple(column for column in columns if column is not None)
+    study, problems = references.study, references.problems
     before = len(problems)
     known = (*study.factors, STEP)
     for i, factor in enumerate(spec.rows):
@@ -41,21 +33,26 @@ def compile_table(
     _check_checkpoints(study, spec.where, (*path, "where"), problems)
     for i, selector in enumerate(spec.cells):
         _check_checkpoints(study, selector, (*path, "cells", i), problems)
-    if len(problems) > before or None in columns:
+    if len(problems) > before or len(known_columns) < len(columns):
         return None
-    cells = [{**spec.where, **selector} for selector in spec.cells or ({},)]
-    if measured is not None:
-        _check_rows(name, spec, cells, problems, index, measured)
+    selectors = [{**spec.where, **selector} for selector in spec.cells or ({},)]
+    if references.metrics.is_whole:
+        _check_rows(name, spec, selectors, problems, references)
+    cells = tuple(
+        ({f: chosen_levels(v) for f, v in selector.items() if f != STEP}, _steps_in(selector))
+        for selector in selectors
+    )
+    places = [place for where, _ in cells for place in references.places_of(where)]
+    for i, (measure, metric) in enumerate(known_columns):
+        names = measure.split(JOINED) if measure else tuple(study.measures)
+        references.metrics.check_found(metric, [names], places, f"table {name!r}", (*path, "columns", i))
     return TableRequest(
         name=name,
         title=spec.title or name.replace("_", " "),
         caption=spec.caption,
         rows=spec.rows,
-        columns=tuple(columns),
-        cells=tuple(
-            ({f: chosen_levels(v) for f, v in selector.items() if f != STEP}, _steps_in(selector))
-            for selector in cells
-        ),
+        columns=known_columns,
+        cells=cells,
         published=spec.published,
     )
 
@@ -75,20 +72,20 @@ def _check_rows(
     spec: TableSpec,
     cells: Sequence[Mapping[str, Any]],
     problems: Problems,
-    index: CellIndex,
-    measured: Collection[tuple[Cell, int | None]],
+    references: References,
 ) -> None:
     """Note a selector without a cell, and a row that several cells would share."""
+    measured = references.places
     rows: set[tuple[str | int | None, ...]] = set()
     for i, selector in enumerate(cells):
         path = ("tables", name, "cells", i) if spec.cells else ("tables", name)
         found = [
             tuple(step if f == STEP else cell.level(f) for f in spec.rows)
-            for cell in index.match(selector)
+            for cell in references.cells.match(selector)
             for step in _steps_in(selector) or (None,)
             if (cell, step) in measured
         ]
-        matched = index.match(selector)
+        matched = references.cells.match(selector)
         for step in _steps_in(selector) if found else ():
             if not any((cell, step) in measured for cell in matched):
                 what = f"table {name!r}: no cell has a checkpoint {step}"

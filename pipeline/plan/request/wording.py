@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.plan.cells import chosen_levels
-from pipeline.spec.claims import ClaimSpec
+from pipeline.plan.request.read_claim import METRIC, ReadClaim, ReadSelector
+from pipeline.request.metrics import Count
 
-METRIC = "metric"
 
-
-def describe_claim(claim: ClaimSpec, metric: str, name_metric: Callable[[Any], str | None]) -> str:
-    """Quantity, comparison, margin, in words; `name_metric` names the metric that a selector gives for itself."""
-
-    def other(selector: Mapping[str, Any]) -> str:
-        if METRIC not in selector:
-            return f"that of {_cells(selector)}"
-        return _own(name_metric(selector[METRIC]), selector)
-
-    own = name_metric(claim.of[METRIC]) if METRIC in claim.of else metric
-    is_bare = METRIC in claim.of or metric.startswith("data.")
-    subject = _own(own, claim.of) if is_bare else f"{metric} of {_cells(claim.of)}"
-    if claim.minus is not None:
-        subject = f"{subject} minus {other(claim.minus)}"
-    elif claim.relative_to is not None:
-        subject = f"{subject} relative to {other(claim.relative_to)}"
+def describe_claim(read: ReadClaim) -> str:
+    """Quantity, comparison, margin, in words."""
+    claim, metric = read.spec, read.metric.name
+    is_bare = METRIC in read.of or isinstance(read.metric, Count)
+    subject = _own(read.of, metric) if is_bare else f"{read.shown_metric.name} of {_cells(claim.of)}"
+    if read.minus is not None:
+        subject = f"{subject} minus {_other(read.minus)}"
+    elif read.relative_to is not None:
+        subject = f"{subject} relative to {_other(read.relative_to)}"
     elif claim.first is not None:
         subject = f"the first level along {_along(claim.first.along)} where {metric} reaches {_cells(claim.first.reaches)}"
     if claim.at_least is not None:
@@ -39,9 +32,9 @@ def describe_claim(claim: ClaimSpec, metric: str, name_metric: Callable[[Any], s
     if claim.trend is not None:
         tolerance = f" by more than {claim.by:g}" if claim.by else ""
         return f"{subject} {claim.trend}{tolerance} along {_along(claim.along)}"
-    word, side = ("above", claim.above) if claim.above is not None else ("below", claim.below)
+    word, side = ("above", read.above) if read.above is not None else ("below", read.below or {})
     if claim.times is not None:
-        return f"{subject} is {word} {claim.times:g} × {other(side)}"
+        return f"{subject} is {word} {claim.times:g} × {_other(side)}"
     margin = (
         f" by more than {claim.by:g}"
         if claim.by > 0
@@ -50,13 +43,19 @@ def describe_claim(claim: ClaimSpec, metric: str, name_metric: Callable[[Any], s
         else ""
     )
     matched = f" at equal {claim.matched}" if claim.matched is not None else ""
-    return f"{subject} is {word} {other(side)}{margin}{matched}"
+    return f"{subject} is {word} {_other(side)}{margin}{matched}"
 
 
-def _own(metric: str | None, selector: Mapping[str, Any]) -> str:
-    """A metric that a selector names itself, of its cells where it names some."""
+def _other(selector: ReadSelector) -> str:
+    """The side that is compared with."""
+    return _own(selector, "") if METRIC in selector else f"that of {_cells(selector)}"
+
+
+def _own(selector: ReadSelector, metric: str) -> str:
+    """The metric that a selector names itself, else that of the claim; of its cells where it names some."""
+    name = selector[METRIC].name if METRIC in selector else metric
     rest = {factor: value for factor, value in selector.items() if factor != METRIC}
-    return f"{metric} of {_cells(rest)}" if rest else f"{metric}"
+    return f"{name} of {_cells(rest)}" if rest else f"{name}"
 
 
 def _along(along: Any) -> str:

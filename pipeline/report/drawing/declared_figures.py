@@ -6,23 +6,26 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from pipeline.report.drawing.declared_tables import Group, find_number, pick_groups
-from pipeline.report.drawing.figures import describe_summary, match_published, words_of
+from pipeline.report.drawing.axes import find_range
+from pipeline.report.drawing.declared_tables import find_number, pick_groups
+from pipeline.report.drawing.figures import describe_summary, match_published
 from pipeline.report.drawing.lines import COLOURS, Encoding, Figure, LegendEntry, leave_far_marks
-from pipeline.report.drawing.svg import Line, PanelFrame, Point, draw_panel, find_range
+from pipeline.report.drawing.panels import draw_panel
+from pipeline.report.drawing.shapes import Line, PanelFrame, Point
 from pipeline.report.drawing.training import draw_declared_curves
-from pipeline.report.evidence.metrics import Metric, format_value
+from pipeline.report.drawing.words import format_value, words_of
 from pipeline.report.evidence.results import Store
-from pipeline.report.evidence.summaries import JOINED, Summaries
-from pipeline.request.request import FigureRequest
+from pipeline.report.evidence.sides import CellKey, Group
+from pipeline.report.evidence.summaries import Summaries
+from pipeline.request.figures import JOINED, MEASURE, STEP, FigureRequest
+from pipeline.request.metrics import Logged, OfResponses
 
-CellKey = tuple[tuple[str, str], ...]
-STEP, MEASURE, FAMILY = "step", "measure", "family"
+FAMILY = "family"
 
 
 def draw_declared(figure: FigureRequest, summaries: Summaries, store: Store) -> Figure:
     """One declared figure; without panels where nothing of it is measured."""
-    if figure.y[0].startswith("training."):
+    if isinstance(figure.y[0], Logged):
         return draw_declared_curves(figure, summaries.request, store)
     return _Drawing(figure, summaries, store).draw()
 
@@ -43,9 +46,9 @@ class _Drawing:
         self.figure = figure
         self.summaries = summaries
         self.request = summaries.request
-        by_name = {metric.name: metric for metric in summaries.metrics}
-        self.metrics = [by_name[name] for name in figure.y]
-        self.x_metric = by_name.get(figure.x) if not self._is_factor(figure.x) else None
+        self.metrics = [summaries.shown(metric) for metric in figure.y if isinstance(metric, OfResponses)]
+        self.x_metric = summaries.shown(figure.x) if isinstance(figure.x, OfResponses) else None
+        self.x_factor = figure.x if isinstance(figure.x, str) and figure.x != STEP else ""
         groups = summaries.groups if figure.x == STEP else summaries.final_groups()
         self.ends = find_ends(summaries, store) if figure.x == STEP else {}
         self.groups = [g for g in pick_groups(figure.where, groups) if figure.x != STEP or self._step(g)]
@@ -56,16 +59,13 @@ class _Drawing:
         )
         self.levels = tuple(
             level
-            for level in self.request.factors.get(figure.x, ())
-            if any(dict(g[0]).get(figure.x) == level for g in self.groups)
+            for level in self.request.factors.get(self.x_factor, ())
+            if any(dict(g[0]).get(self.x_factor) == level for g in self.groups)
         )
 
     def _step(self, group: Group) -> int | None:
         """Where a figure over steps has a cell: at its checkpoint, or at the last update of its training."""
         return self.ends.get(group[0]) if group[1] is None else group[1]
-
-    def _is_factor(self, name: str | None) -> bool:
-        return name in self.request.factors
 
     def _family(self, group: Group) -> str:
         """The first family that a cell belongs to, "" without one."""
@@ -121,7 +121,7 @@ class _Drawing:
 
     def _lines(self, panel: str, index: int) -> list[Line]:
         metric, measure = self.metrics[index], self._measure(panel)
-        found: dict[tuple[tuple[str, str], ...], list[Point]] = {}
+        found: dict[CellKey, list[Point]] = {}
         for group in self._in_panel(panel):
             levels = dict(group[0])
             summary = self.summaries.get(group, measure, metric)
@@ -152,7 +152,7 @@ class _Drawing:
             lines.append(Line(label, colour, tuple(sorted(points, key=lambda p: p.x)), dash % 4))
         return [*lines, *self._marks(panel, metric)] if self.figure.published else lines
 
-    def _family_key(self, group: Group) -> tuple[tuple[str, str], ...]:
+    def _family_key(self, group: Group) -> CellKey:
         return ((FAMILY, self._family(group)),) if self.figure.families else ()
 
     def _family_colour(self, family: str) -> str:
@@ -164,7 +164,7 @@ class _Drawing:
         if self.x_metric is not None:
             summary = self.summaries.get(group, measure, self.x_metric)
             return None if summary is None else summary.estimate.value
-        return self._place(dict(group[0])[self.figure.x])
+        return self._place(dict(group[0])[self.x_factor])
 
     def _x_interval(self, group: Group, measure: str) -> tuple[float, float] | None:
         found = None if self.x_metric is None else self.summaries.get(group, measure, self.x_metric)
@@ -172,24 +172,19 @@ class _Drawing:
 
     def _place(self, level: str) -> float:
         if self.figure.places:
-            return self.figure.places[self.request.factors[self.figure.x].index(level)]
+            return self.figure.places[self.request.factors[self.x_factor].index(level)]
         return float(self.levels.index(level))
 
-    def _marks(self, panel: str, metric: Metric) -> list[Line]:
+    def _marks(self, panel: str, metric: OfResponses) -> list[Line]:
         """The paper's numbers as diamonds in the colour of their line."""
-        if self.figure.x != STEP and not self._is_factor(self.figure.x):
+        if self.x_metric is not None:
             return self._pairs(panel, metric)
         wanted, measure = set(self._in_panel(panel)), self._measure(panel)
         lines = []
         for number in self.request.published:
             matches = match_published(number, self.summaries)
             theirs = number.measure or self.summaries.measures_and_mean[0]
-            if (
-                number.metric == metric.name
-                and theirs == measure
-                and len(matches) == 1
-                and matches[0] in wanted
-            ):
+            if number.metric == metric and theirs == measure and len(matches) == 1 and matches[0] in wanted:
                 levels = {f: dict(matches[0][0])[f] for f in self.figure.lines}
                 words = f"{number.label}: {format_value(number.value, metric.unit)} ({number.source})"
                 point = Point(self._x(matches[0], measure) or 0.0, number.value, words=words)
@@ -197,13 +192,13 @@ class _Drawing:
                 lines.append(Line("", colour, (point,), is_marks=True))
         return lines
 
-    def _pairs(self, panel: str, metric: Metric) -> list[Line]:
+    def _pairs(self, panel: str, metric: OfResponses) -> list[Line]:
         """The paper's points where it printed both coordinates of a cell."""
         if self.x_metric is None:
             return []
         lines, measure = [], self._measure(panel)
         for group in self._in_panel(panel):
-            x, y = (find_number(self.summaries, group, measure, m.name) for m in (self.x_metric, metric))
+            x, y = (find_number(self.summaries, group, measure, m) for m in (self.x_metric, metric))
             if x is not None and y is not None:
                 shown = f"{format_value(y.value, metric.unit)} at {format_value(x.value, self.x_metric.unit)}"
                 point = Point(x.value, y.value, words=f"{y.label}: {shown} ({y.source})")
@@ -235,17 +230,12 @@ class _Drawing:
         )
         if band is not None:
             low, high = min(low, band[0]), max(high, band[1])
-        names = self.levels if self._is_factor(self.figure.x) else ()
-        places = tuple(self._place(name) for name in names) if self.figure.places else ()
-        label = (
-            self.x_metric.label
-            if self.x_metric is not None
-            else "RL step"
-            if self.figure.x == STEP
-            else self.figure.x
-        )
+        places = tuple(self._place(name) for name in self.levels) if self.figure.places else ()
+        label = self.x_factor or "RL step"
+        if self.x_metric is not None:
+            label = self.x_metric.label
         frame = PanelFrame(
-            panel or metric.label, metric.label, words_of(metric), names, label, (low, high), references,
+            panel or metric.label, metric.label, words_of(metric), self.levels, label, (low, high), references,
             x_places=places, band=band, is_bars=self.figure.kind == "bars",
         )  # fmt: skip
         return draw_panel(frame, lines)

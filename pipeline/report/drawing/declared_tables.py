@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.report.drawing.figures import match_published
-from pipeline.report.evidence.metrics import Metric, format_value
+from pipeline.report.drawing.words import format_value
+from pipeline.report.evidence.sides import Group
 from pipeline.report.evidence.summaries import Summaries, Summary
-from pipeline.request.request import Published, TableRequest
-
-Group = tuple[tuple[tuple[str, str], ...], int | None]
-STEP = "step"
+from pipeline.request.figures import STEP, Published, TableRequest
+from pipeline.request.metrics import OfResponses
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,7 @@ def pick_groups(where: Mapping[str, Sequence[str]], groups: Sequence[Group]) -> 
 
 def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTable:
     """A declared table: a row per cell, ours and the paper's in each column; then other works' rows."""
-    by_name = {metric.name: metric for metric in summaries.metrics}
-    columns = [(measure, by_name[metric]) for measure, metric in _columns_of(table, summaries)]
+    columns = [(measure, summaries.shown(metric)) for measure, metric in _columns_of(table, summaries)]
     wanted = {
         group
         for where, steps in table.cells
@@ -56,7 +54,7 @@ def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTabl
     rows = []
     for group in groups:
         levels = tuple(_level(group, f, is_trained=group[0] in trained) for f in table.rows)
-        numbers = [find_number(summaries, group, measure, metric.name) for measure, metric in columns]
+        numbers = [find_number(summaries, group, measure, metric) for measure, metric in columns]
         cells = tuple(
             _compare(summaries.get(group, measure, metric), number if table.published else None, metric)
             for (measure, metric), number in zip(columns, numbers, strict=True)
@@ -68,11 +66,11 @@ def tabulate_declared(table: TableRequest, summaries: Summaries) -> DeclaredTabl
     return DeclaredTable(table.title, table.caption, table.rows, heads, tuple(rows))
 
 
-def _columns_of(table: TableRequest, summaries: Summaries) -> list[tuple[str, str]]:
+def _columns_of(table: TableRequest, summaries: Summaries) -> list[tuple[str, OfResponses]]:
     return [(measure or summaries.measures_and_mean[0], metric) for measure, metric in table.columns]
 
 
-def _first_with(columns: set[tuple[str, str]], summaries: Summaries) -> TableRequest | None:
+def _first_with(columns: set[tuple[str, OfResponses]], summaries: Summaries) -> TableRequest | None:
     """The first declared table that has all these columns and shows published numbers."""
     tables = (table for table in summaries.request.tables if table.published)
     return next((table for table in tables if columns <= set(_columns_of(table, summaries))), None)
@@ -85,7 +83,7 @@ def _level(group: Group, factor: str, *, is_trained: bool) -> str:
     return dict(group[0])[factor]
 
 
-def find_number(summaries: Summaries, group: Group, measure: str, metric: str) -> Published | None:
+def find_number(summaries: Summaries, group: Group, measure: str, metric: OfResponses) -> Published | None:
     """The paper's number for a cell, where it printed one."""
     for number in summaries.request.published:
         theirs = number.measure or summaries.measures_and_mean[0]
@@ -94,7 +92,7 @@ def find_number(summaries: Summaries, group: Group, measure: str, metric: str) -
     return None
 
 
-def _compare(ours: Summary | None, theirs: Published | None, metric: Metric) -> DeclaredCell:
+def _compare(ours: Summary | None, theirs: Published | None, metric: OfResponses) -> DeclaredCell:
     unit = metric.unit
     paper = "" if theirs is None else format_value(theirs.value, unit)
     if ours is None:
@@ -109,11 +107,11 @@ def _compare(ours: Summary | None, theirs: Published | None, metric: Metric) -> 
 
 
 def _other_rows(
-    table: TableRequest, summaries: Summaries, columns: Sequence[tuple[str, Metric]]
+    table: TableRequest, summaries: Summaries, columns: Sequence[tuple[str, OfResponses]]
 ) -> list[tuple[tuple[str, ...], tuple[DeclaredCell, ...]]]:
     """Rows of other works, without ours: of each source of which this is the first table with all its columns."""
-    works: dict[tuple[str, str], dict[tuple[str, str], Published]] = {}
-    printed: dict[str, set[tuple[str, str]]] = {}
+    works: dict[tuple[str, str], dict[tuple[str, OfResponses], Published]] = {}
+    printed: dict[str, set[tuple[str, OfResponses]]] = {}
     for number in summaries.request.published:
         if not number.is_ours:
             column = (number.measure or summaries.measures_and_mean[0], number.metric)
@@ -123,9 +121,7 @@ def _other_rows(
     for (source, label), numbers in works.items():
         if _first_with(printed[source], summaries) != table:
             continue
-        cells = tuple(
-            _compare(None, numbers.get((measure, metric.name)), metric) for measure, metric in columns
-        )
+        cells = tuple(_compare(None, numbers.get((measure, metric)), metric) for measure, metric in columns)
         if any(cell.theirs for cell in cells):
             rows.append(((label, *[""] * (len(table.rows) - 1)), cells))
     return rows

@@ -7,11 +7,15 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
+from pipeline.report.drawing.axes import find_range
 from pipeline.report.drawing.lines import Encoding, Figure, LegendEntry, Levels
-from pipeline.report.drawing.svg import Line, PanelFrame, Point, draw_panel, find_range
-from pipeline.report.evidence.metrics import Metric, format_value
+from pipeline.report.drawing.panels import draw_panel
+from pipeline.report.drawing.shapes import Line, PanelFrame, Point
+from pipeline.report.drawing.words import format_value, words_of
+from pipeline.report.evidence.sides import Group
 from pipeline.report.evidence.summaries import ALL_MEASURES, Summaries, Summary
-from pipeline.request.request import Published
+from pipeline.request.figures import Published
+from pipeline.request.metrics import ACCURACY, TOKENS, OfResponses
 
 MOST_FOLDED = 60
 Panels = tuple[tuple[str, Markup], ...]
@@ -35,7 +39,7 @@ def _draw_factor(factor: str, summaries: Summaries) -> Figure | None:
         return None
     encoding = Encoding.choose(rests, summaries.request)
 
-    def lines_of(measure: str, metric: Metric) -> dict[str, list[Line]]:
+    def lines_of(measure: str, metric: OfResponses) -> dict[str, list[Line]]:
         facets: dict[str, list[Line]] = {}
         for key in rests:
             found = [
@@ -65,7 +69,7 @@ def draw_checkpoint_figure(summaries: Summaries) -> Figure | None:
     keys = [dict(cell) for cell in cells]
     encoding = Encoding.choose(keys, summaries.request)
 
-    def lines_of(measure: str, metric: Metric) -> dict[str, list[Line]]:
+    def lines_of(measure: str, metric: OfResponses) -> dict[str, list[Line]]:
         facets: dict[str, list[Line]] = {}
         for cell in cells:
             found = [
@@ -91,14 +95,14 @@ def _left_out(summaries: Summaries, more: Sequence[object]) -> str:
 
 
 def _lay_out(
-    lines_of: Callable[[str, Metric], dict[str, list[Line]]],
+    lines_of: Callable[[str, OfResponses], dict[str, list[Line]]],
     summaries: Summaries,
     x_names: tuple[str, ...],
     *,
     x_label: str,
 ) -> tuple[Panels, tuple[tuple[str, Panels], ...]]:
     """Panels of the mean over measures first; each measure's own folded below."""
-    shown = [m for m in summaries.metrics if m.name in ("accuracy", "tokens") or _is_claimed(summaries, m)]
+    shown = [m for m in summaries.metrics if m in (ACCURACY, TOKENS) or _is_claimed(summaries, m)]
     first, *others = summaries.measures_and_mean
 
     def panels_of(measure: str) -> Panels:
@@ -126,20 +130,9 @@ def _lay_out(
 
 
 def _frame(
-    title: str, metric: Metric, x_names: tuple[str, ...], x_label: str, y_range: tuple[float, float]
+    title: str, metric: OfResponses, x_names: tuple[str, ...], x_label: str, y_range: tuple[float, float]
 ) -> PanelFrame:
     return PanelFrame(title, metric.label, words_of(metric), x_names, x_label, y_range)
-
-
-def words_of(metric: Metric) -> Callable[[float], str]:
-    """How a metric's axis writes its values."""
-
-    def words(value: float) -> str:
-        if metric.unit == "share":
-            return f"{100 * value:.3g} %".replace("-", "−")
-        return f"{value:,.10g}" if metric.unit == "tokens" else format_value(value, metric.unit)
-
-    return words
 
 
 def _line(encoding: Encoding, key: Levels, found: Sequence[tuple[float, Summary]]) -> Line:
@@ -167,13 +160,13 @@ def _published_line(
     factor: str,
     levels: tuple[str, ...],
     measure: str,
-    metric: Metric,
+    metric: OfResponses,
     summaries: Summaries,
 ) -> Line:
     points = []
     for number in summaries.request.published:
         matches = match_published(number, summaries)
-        if number.metric != metric.name or (number.measure or ALL_MEASURES) != measure or len(matches) != 1:
+        if number.metric != metric or (number.measure or ALL_MEASURES) != measure or len(matches) != 1:
             continue
         cell = dict(matches[0][0])
         if _without(cell, factor) == key and cell[factor] in levels:
@@ -182,9 +175,7 @@ def _published_line(
     return Line("", encoding.colour_of(key), tuple(points), is_marks=True)
 
 
-def match_published(
-    number: Published, summaries: Summaries
-) -> list[tuple[tuple[tuple[str, str], ...], int | None]]:
+def match_published(number: Published, summaries: Summaries) -> list[Group]:
     """The cells (at their end, or at the step that it names) that a published number speaks about."""
     if not number.is_ours:
         return []
@@ -197,18 +188,18 @@ def match_published(
 
 
 def _has_marks(summaries: Summaries) -> bool:
-    shown = ("accuracy", "tokens", *(claim.metric for claim in summaries.request.claims))
+    shown = (ACCURACY, TOKENS, *(claim.metric for claim in summaries.request.claims))
     return any(
         len(match_published(n, summaries)) == 1 and n.metric in shown and n.step is None
         for n in summaries.request.published
     )
 
 
-def _is_claimed(summaries: Summaries, metric: Metric) -> bool:
-    return any(claim.metric == metric.name for claim in summaries.request.claims)
+def _is_claimed(summaries: Summaries, metric: OfResponses) -> bool:
+    return any(claim.metric == metric for claim in summaries.request.claims)
 
 
-def _any(summaries: Summaries, group: tuple[tuple[tuple[str, str], ...], int | None]) -> bool:
+def _any(summaries: Summaries, group: Group) -> bool:
     return any(summaries.get(group, measure, summaries.metrics[0]) for measure in summaries.measures)
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from pipeline.report.drawing.svg import draw_strip
-from pipeline.report.evidence.metrics import Metric, UnitKind, format_value
+from pipeline.report.drawing.strips import draw_strip
+from pipeline.report.drawing.words import format_value
+from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.logged import UnitKind
+from pipeline.request.metrics import AnyMetric
 from pipeline.request.quantities import Curve, Fact, is_closed, leaves
-from pipeline.request.request import CompiledClaim, Part
 from pipeline.verdicts.bootstrap import DRAWS
 from pipeline.verdicts.decide import ClaimVerdict, Verdict
 
@@ -69,7 +71,7 @@ class _Scale:
     upper: float | None = None
 
 
-def view_claim(claim: CompiledClaim, verdict: ClaimVerdict, metric: Metric) -> ClaimView:
+def view_claim(claim: CompiledClaim, verdict: ClaimVerdict, metric: AnyMetric) -> ClaimView:
     """Everything that the page says about one claim."""
     scales = [_scale(part, v) for part, v in zip(claim.parts, verdict.parts, strict=True)]
     span = _span([s for s in scales if s is not None], metric)
@@ -116,7 +118,7 @@ def _scale(part: Part, verdict: Verdict) -> _Scale | None:
     )
 
 
-def _span(scales: Sequence[_Scale], metric: Metric) -> tuple[float, float]:
+def _span(scales: Sequence[_Scale], metric: AnyMetric) -> tuple[float, float]:
     """The common axis: all intervals and thresholds, and zero (or one) for contrasts, with a margin."""
     values = [
         v
@@ -149,7 +151,7 @@ def _words(value: float, kind: str, unit: UnitKind) -> str:
 
 
 def _view_part(
-    part: Part, verdict: Verdict, scale: _Scale | None, span: tuple[float, float], metric: Metric
+    part: Part, verdict: Verdict, scale: _Scale | None, span: tuple[float, float], metric: AnyMetric
 ) -> PartView:
     claimed = _claimed(part, metric)
     if scale is None:
@@ -186,14 +188,15 @@ def _view_part(
     )
 
 
-def _claimed(part: Part, metric: Metric) -> str:
+def _claimed(part: Part, metric: AnyMetric) -> str:
     """The claim of a part as a reader's inequality on the scale that is drawn."""
     sign = SIGNS[part.kind]
     if part.times is not None and not part.by and part.effect is None:
         return f"{sign} ×{part.times:g}"
     if part.kind == "between":
         kind = part.scale if part.effect is not None else "level"
-        return f"{sign} {_words(part.value, kind, metric.unit)} and {_words(part.high, kind, metric.unit)}"
+        low, high = part.value or 0.0, part.high or 0.0
+        return f"{sign} {_words(low, kind, metric.unit)} and {_words(high, kind, metric.unit)}"
     bound = part.threshold + (part.value or 0.0)
     if part.effect is not None:
         return f"{sign} {_words(bound, part.scale, metric.unit)}" if bound else f"{sign} 0"
@@ -204,7 +207,7 @@ def _claimed(part: Part, metric: Metric) -> str:
     )
 
 
-def _details(part: Part, verdict: Verdict, scale: _Scale, metric: Metric) -> tuple[tuple[str, str], ...]:
+def _details(part: Part, verdict: Verdict, scale: _Scale, metric: AnyMetric) -> tuple[tuple[str, str], ...]:
     unit = metric.unit
     kind = part.scale if part.effect is not None else "difference"
     low, high = verdict.decisive or (math.nan, math.nan)
@@ -235,7 +238,7 @@ def _details(part: Part, verdict: Verdict, scale: _Scale, metric: Metric) -> tup
     return tuple(rows)
 
 
-def _claimed_detail(part: Part, verdict: Verdict, kind: str, metric: Metric) -> str:
+def _claimed_detail(part: Part, verdict: Verdict, kind: str, metric: AnyMetric) -> str:
     if part.effect is not None or part.kind == "between":
         return _claimed(part, metric)
     return f"{SIGNS[part.kind]} {_words(verdict.threshold, kind, metric.unit)}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from pipeline.report.drawing.svg import Line, find_range
-from pipeline.request.request import Request
+from pipeline.report.drawing.axes import find_range
+from pipeline.report.drawing.shapes import Line
+from pipeline.request.page import Request
 
 MOST_LINES = 8
 COLOURS = 8
@@ -70,7 +71,9 @@ class Encoding:
         return " · ".join(key[f] if key[f] not in NEUTRAL else f"{f}: {key[f]}" for f in names if f in key)
 
     def colour_of(self, key: Levels) -> str:
-        return colour_class(self.request, self.colour, key.get(self.colour, "")) if self.colour else "s0"
+        if self.colour is None:
+            return "s0"
+        return colour_class(self.request, self.colour, key.get(self.colour, ""))
 
     def dash_of(self, key: Levels) -> int:
         levels = [
@@ -83,11 +86,11 @@ class Encoding:
     def legend(self, keys: Iterable[Levels]) -> tuple[LegendEntry, ...]:
         entries: dict[LegendEntry, None] = {}
         seen = list(keys)
-        for level in self.request.factors[self.colour] if self.colour else ():
-            if any(key.get(self.colour) == level for key in seen):
-                entries[
-                    LegendEntry(f"{self.colour}: {level}", colour_class(self.request, self.colour, level))
-                ] = None
+        if self.colour is not None:
+            for level in self.request.factors[self.colour]:
+                if any(key.get(self.colour) == level for key in seen):
+                    colour = colour_class(self.request, self.colour, level)
+                    entries[LegendEntry(f"{self.colour}: {level}", colour)] = None
         for factor in self.dashes:
             for i, level in enumerate(self.request.factors[factor]):
                 if any(key.get(factor) == level for key in seen):

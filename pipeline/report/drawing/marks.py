@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-if TYPE_CHECKING:
-    from pipeline.report.drawing.svg import Line
+from pipeline.report.drawing.shapes import Line
 
 
 def draw_marks(

@@ -14,9 +14,13 @@ from typing import Any
 import polars as pl
 
 from pipeline.report.drawing.figures import match_published
-from pipeline.report.evidence.metrics import Metric, format_value
-from pipeline.report.evidence.summaries import ALL_MEASURES, RECORDED, Number, Summaries, Summary
-from pipeline.request.request import CompiledClaim, Published, Request
+from pipeline.report.drawing.words import format_value
+from pipeline.report.evidence.sides import Group
+from pipeline.report.evidence.summaries import ALL_MEASURES, Number, Summaries, Summary
+from pipeline.request.claims import CompiledClaim
+from pipeline.request.figures import Published
+from pipeline.request.metrics import OfResponses
+from pipeline.request.page import Request
 from pipeline.verdicts.decide import ClaimVerdict
 
 PART_COLUMNS = [
@@ -31,8 +35,6 @@ PART_COLUMNS = [
     "note",
 ]
 """Fields of a part's verdict that claims.csv has as columns."""
-
-Group = tuple[tuple[tuple[str, str], ...], int | None]
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class PublishedRow:
     note: str
 
 
-def tabulate_final_cells(summaries: Summaries) -> tuple[list[Metric], list[TableRow]]:
+def tabulate_final_cells(summaries: Summaries) -> tuple[list[OfResponses], list[TableRow]]:
     """The mean of all measures of each cell at the end of training, and the metrics that any cell has there."""
     rows = tabulate_cells(summaries, summaries.final_groups(), summaries.measures_and_mean[:1])
     has_any = [any(row.numbers[i] is not None for row in rows) for i in range(len(summaries.metrics))]
@@ -104,9 +106,9 @@ def compare_published(summaries: Summaries) -> list[PublishedRow]:
     """Each number of the paper beside ours, where exactly one cell of ours answers to it."""
     rows = []
     for number in summaries.request.published:
-        if not number.is_ours or number.metric.startswith(RECORDED):
+        if not number.is_ours:
             continue
-        metric = next(m for m in summaries.metrics if m.name == number.metric)
+        metric = summaries.shown(number.metric)
         matches = match_published(number, summaries)
         theirs = format_value(number.value, metric.unit)
         if len(matches) != 1:
@@ -165,7 +167,7 @@ def write_claims(claims: Sequence[CompiledClaim], verdicts: Sequence[ClaimVerdic
         {
             "name": c.name,
             "text": c.text,
-            "metric": c.metric,
+            "metric": c.metric.name,
             "status": v.status,
             "parts": [_plain(asdict(p)) for p in v.parts],
         }
@@ -181,7 +183,9 @@ def write_claims(claims: Sequence[CompiledClaim], verdicts: Sequence[ClaimVerdic
             for part in verdict.parts:
                 low, high = (v if math.isfinite(v) else None for v in part.interval or (math.nan, math.nan))
                 values = [getattr(part, column) for column in PART_COLUMNS]
-                table.writerow([claim.name, verdict.status, part.label, claim.metric, low, high, *values])
+                table.writerow(
+                    [claim.name, verdict.status, part.label, claim.metric.name, low, high, *values]
+                )
 
 
 def _plain(value: Any) -> Any:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
+from markupsafe import Markup
 
+from pipeline.report.drawing.axes import find_range
 from pipeline.report.drawing.lines import Encoding, Figure
-from pipeline.report.drawing.svg import Line, PanelFrame, Point, draw_panel, find_range
+from pipeline.report.drawing.panels import draw_panel
+from pipeline.report.drawing.shapes import Line, PanelFrame, Point
 from pipeline.report.evidence.record_sides import find_column
 from pipeline.report.evidence.results import Store
-from pipeline.request.request import FigureRequest, Request, Run
+from pipeline.report.evidence.sides import CellKey
+from pipeline.request.figures import FigureRequest
+from pipeline.request.logged import LOGGED
+from pipeline.request.metrics import Logged
+from pipeline.request.page import Request
+from pipeline.request.units import Run
 
 MOST_POINTS = 120
-HEADLINES = {
-    "reward": r"reward",
-    "accuracy reward": r"(rewards?/)?accuracy\w*(/mean)?",
-    "response length, tokens": r"(completions?/mean_length|completion_length|length)",
-    "cut-off share": r"(completions?/clipped_ratio|truncated|clip_ratio)",
-    "KL": r"kl",
-    "loss": r"loss",
-    "token accuracy": r"mean_token_accuracy",
-}
-"""Title of a panel → the names under which trainers log the quantity (matched whole, in this order)."""
-SHARES = ("accuracy reward", "cut-off share", "truncated", "token accuracy")
-"""Titles of shares: their axis ends at 1."""
-STAGES = {
-    "rl": ("reward", "accuracy reward", "response length, tokens", "cut-off share", "KL"),
-    "sft": ("loss", "token accuracy"),
-}
+PANELS = {"rl": ("reward", "accuracy_reward", "tokens", "truncated", "kl"), "sft": ("loss", "token_accuracy")}
+"""Stage → the logged quantities that its figure shows, of those that its runs have."""
 
 
 def draw_training_figures(request: Request, store: Store) -> list[Figure]:
@@ -41,17 +34,14 @@ def draw_training_figures(request: Request, store: Store) -> list[Figure]:
 
 def _draw_stage(stage: str, request: Request, store: Store) -> Figure | None:
     runs = _merge_cells([run for run in request.runs if run.stage == stage])
-    logs = {run.key: log for run in runs if (log := store.read_table(run.key, "log.parquet")) is not None}
+    logs = {run.key: log for run in runs if (log := store.find_table(run.key, "log.parquet")) is not None}
     if not logs:
         return None
     keys = [dict(run.cell) for run in runs if run.key in logs]
     encoding = Encoding.choose(keys, request)
-    names = sorted({name for log in logs.values() for name in log["metric"].unique()})
-    panels = []
-    for title in STAGES.get(stage, tuple(HEADLINES)):
-        matches = [n for n in names if re.fullmatch(HEADLINES[title], n)]
-        if matches:
-            panels += _draw_quantity(title, matches[0], runs, logs, encoding)
+    panels: list[tuple[str, Markup]] = []
+    for column in PANELS.get(stage, tuple(LOGGED)):
+        panels += _draw_column(column, LOGGED[column].title, runs, logs, encoding)
     if not panels:
         return None
     words = {"rl": "Reinforcement learning", "sft": "Fine-tuning"}.get(stage, stage)
@@ -66,15 +56,14 @@ def draw_declared_curves(figure: FigureRequest, request: Request, store: Store) 
     ]
     last = {(tuple(run.cell.items()), run.replicate): run.key for run in runs}
     merged = {run.key: run for run in _merge_cells([run for run in runs if run.key in last.values()])}
-    logs = {key: log for key in merged if (log := store.read_table(key, "log.parquet")) is not None}
-    facets = (figure.panels,) if figure.panels in request.factors else ()
+    logs = {key: log for key in merged if (log := store.find_table(key, "log.parquet")) is not None}
+    facets = (figure.panels,) if figure.panels is not None and figure.panels in request.factors else ()
     encoding = Encoding(facets, figure.lines[0] if figure.lines else None, figure.lines[1:], request)
-    panels = []
-    for name in figure.y:
-        column = name.removeprefix("training.")
-        names = sorted({found for log in logs.values() if (found := find_column(log, column)) is not None})
-        for found in names[:1]:
-            panels += _draw_quantity(column.replace("_", " "), found, list(merged.values()), logs, encoding)
+    panels: list[tuple[str, Markup]] = []
+    for metric in figure.y:
+        if isinstance(metric, Logged):
+            title = metric.column.replace("_", " ")
+            panels += _draw_column(metric.column, title, list(merged.values()), logs, encoding)
     keys = [dict(merged[key].cell) for key in logs]
     caption = f"{figure.caption} As logged; thick: mean over replicates, thin: each replicate.".strip()
     caption += "" if panels else " Nothing of it is measured yet."
@@ -93,13 +82,17 @@ def _merge_cells(runs: Sequence[Run]) -> list[Run]:
     return merged
 
 
-def _draw_quantity(
-    title: str, metric: str, runs: Sequence[Run], logs: Mapping[str, pl.DataFrame], encoding: Encoding
-) -> list[tuple[str, object]]:
-    groups: dict[tuple[tuple[str, str], ...], list[list[tuple[float, float]]]] = {}
+def _draw_column(
+    column: str, title: str, runs: Sequence[Run], logs: Mapping[str, pl.DataFrame], encoding: Encoding
+) -> list[tuple[str, Markup]]:
+    """A panel (or several, by the encoding) of a logged quantity, under the first name that any log has for it."""
+    names = sorted({name for log in logs.values() if (name := find_column(log, column)) is not None})
+    if not names:
+        return []
+    groups: dict[CellKey, list[list[tuple[float, float]]]] = {}
     for run in runs:
         if run.key in logs:
-            curve = thin_curve(logs[run.key].filter(pl.col("metric") == metric).sort("step"))
+            curve = thin_curve(logs[run.key].filter(pl.col("metric") == names[0]).sort("step"))
             if curve:
                 groups.setdefault(tuple(run.cell.items()), []).append(curve)
     facets: dict[str, list[Line]] = {}
@@ -115,7 +108,7 @@ def _draw_quantity(
     panels = []
     for name, lines in facets.items():
         full = " · ".join(filter(None, (title, name)))
-        is_share = title in SHARES and all(point.y <= 1 for line in lines for point in line.points)
+        is_share = LOGGED[column].is_share and all(point.y <= 1 for line in lines for point in line.points)
         frame = PanelFrame(
             full,
             title,
@@ -148,7 +141,7 @@ def average_curves(curves: Sequence[Sequence[tuple[float, float]]]) -> list[tupl
     result = []
     for step, _ in longest:
         values = [
-            np.interp(step, *zip(*curve, strict=True))
+            np.interp(step, [at for at, _ in curve], [value for _, value in curve])
             for curve in curves
             if curve[0][0] <= step <= curve[-1][0]
         ]

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from pipeline.report.evidence.results import Record, Store
 from pipeline.report.evidence.sides import name_unit
-from pipeline.request.request import DataNode, Request
+from pipeline.request.page import Request
+from pipeline.request.units import DataNode
 from pipeline.store.paths import record_path
 
 MOST_EXAMPLES = 3
@@ -174,8 +175,8 @@ def _describe_making(facts: Mapping[str, Any]) -> Iterator[str]:
         )
     before, after = (facts.get(f"classes_{when}") or {} for when in ("before", "after"))
     if before:
-        counts = ", ".join(f"{name} {count:,} → {after.get(name, 0):,}" for name, count in before.items())
-        yield f"dialogues by first and final answer (R right, W wrong), all → chosen: {counts}"
+        changes = ", ".join(f"{name} {count:,} → {after.get(name, 0):,}" for name, count in before.items())
+        yield f"dialogues by first and final answer (R right, W wrong), all → chosen: {changes}"
 
 
 def link_record(record: Record, out_dir: Path) -> str:

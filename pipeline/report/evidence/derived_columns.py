@@ -10,7 +10,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ import polars as pl
 from pipeline import rewards
 from pipeline.errors import InputError
 from pipeline.report.evidence.results import IDS, Store
-from pipeline.request.request import Unit
+from pipeline.request.metrics import Column, RewardValue
+from pipeline.request.units import Unit
 from pipeline.rewards import Rollouts
 from pipeline.verdicts.paired import Array, EmptySideError
 
@@ -42,22 +43,20 @@ class _Scored(Rollouts):
         return list(self.verdicts)
 
 
-def add_column(
-    rows: pl.DataFrame, column: str, params: Mapping[str, Any], unit: Unit, store: Store
-) -> pl.DataFrame:
+def add_column(rows: pl.DataFrame, column: Column | RewardValue, unit: Unit, store: Store) -> pl.DataFrame:
     """The responses with a reward's value as column `reward.NAME`; any other column must be there."""
-    if column in rows.columns:
+    if column.spelling in rows.columns:
         return rows
-    if not column.startswith("reward."):
-        raise InputError(f"the responses have no column {column!r}", f"Columns: {', '.join(rows.columns)}.")
+    if isinstance(column, Column):
+        what = f"the responses have no column {column.spelling!r}"
+        raise InputError(what, f"Columns: {', '.join(rows.columns)}.")
     texts = store.read_table(unit.completions, "completions.parquet")
     joined = rows.join(
         texts.select(*IDS, "problem", "answer", "response", "finish_reason"), on=list(IDS), how="left"
     )
-    name = column.removeprefix("reward.")
-    settings = rewards.validate(name, params)
-    values = rewards.get(name).make(settings)(_rollouts(joined))
-    return rows.with_columns(pl.Series(column, values, dtype=pl.Float64))
+    settings = rewards.validate(column.reward, column.params)
+    values = rewards.get(column.reward).make(settings)(_rollouts(joined))
+    return rows.with_columns(pl.Series(column.spelling, values, dtype=pl.Float64))
 
 
 def _rollouts(rows: pl.DataFrame) -> _Scored:
@@ -103,11 +102,12 @@ def _share_of_right_votes(ballots: Sequence[Any], k: int, problem: str) -> float
         raise EmptySideError(
             f"maj@{k} needs at least {k} samples per problem, not {n} ({problem})", "Sample more, or lower k."
         )
+    subsets: Sequence[Sequence[int]]
     if math.comb(n, k) <= MOST_SUBSETS:
         subsets = list(itertools.combinations(range(n), k))
     else:
         rng = np.random.default_rng(k)
-        subsets = [rng.choice(n, k, replace=False) for _ in range(MOST_SUBSETS)]
+        subsets = [rng.choice(n, k, replace=False).tolist() for _ in range(MOST_SUBSETS)]
     return float(np.mean([_is_right([ballots[i] for i in subset]) for subset in subsets]))
 
 

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from pipeline.errors import InputError
-from pipeline.report.evidence.metrics import CURVES
 from pipeline.report.evidence.results import Store
+from pipeline.request.logged import LOGGED
+from pipeline.request.page import Request
 from pipeline.request.quantities import Curve, Fact
-from pipeline.request.request import Request, Run
+from pipeline.request.units import Run
 from pipeline.verdicts.paired import EmptySideError, Panel, Side
-
-PROBLEMS = "problems_"
-"""How the counts of problems begin: a model's rows may be several per problem."""
 
 
 def missing_runs(curve: Curve, request: Request, store: Store) -> list[str]:
@@ -39,7 +36,7 @@ def missing_runs(curve: Curve, request: Request, store: Store) -> list[str]:
 def find_column(log: pl.DataFrame, column: str) -> str | None:
     """The name under which a log holds training.COLUMN."""
     names = log["metric"].unique().sort()
-    return next((name for name in names if re.fullmatch(CURVES[column], name)), None)
+    return next((name for name in names if re.fullmatch(LOGGED[column].logged_as, name)), None)
 
 
 def make_curve_side(curve: Curve, request: Request, store: Store) -> Side:
@@ -49,7 +46,7 @@ def make_curve_side(curve: Curve, request: Request, store: Store) -> Side:
     steps = sorted(set.intersection(*(set(found) for found in series.values())))
     if not steps:
         raise EmptySideError("no logged step lies in the stretch", "Name steps that the run logs.")
-    cells: dict[Any, dict[int, str]] = {}
+    cells: dict[tuple[tuple[str, str], ...], dict[int, str]] = {}
     for run in runs:
         cells.setdefault(tuple(run.cell.items()), {})[run.replicate] = run.key
     replicates = tuple(sorted(set.intersection(*(set(keys) for keys in cells.values()))))
@@ -88,7 +85,7 @@ def make_fact_side(fact: Fact, store: Store) -> Side:
         f"{fact.key} {fact.fact} {i:09}" for i in range(total)
     )  # which of them is not known: paired with none
     panel = Panel(f"data {fact.key} {fact.fact}", rows, values)
-    what = "problems" if fact.fact.startswith(PROBLEMS) else "rows"
+    what = "problems" if fact.is_of_problems else "rows"
     return Side((panel,), (0,), trained=False, bounded=True, scope=f"{what} like those of {fact.name}")
 
 
@@ -97,14 +94,13 @@ def read_count(fact: Fact, store: Store) -> tuple[int, int]:
 
     Problems are a share of the problems in: several responses to one problem are one problem covered.
     """
-    facts = store.find(fact.key).facts
-    total = facts.get("problems_in" if fact.fact.startswith(PROBLEMS) else "rows_in")
+    facts = store.read(fact.key).facts
+    total = facts.get("problems_in" if fact.is_of_problems else "rows_in")
     total = sum(total) if isinstance(total, list) else total
     count = facts.get(fact.fact)
-    if fact.fact.startswith("dropped."):
-        reason = fact.fact.removeprefix("dropped.")
+    if fact.reason is not None:
         steps = [facts, *facts.get("filters", ())]
-        count = sum((step.get("dropped") or {}).get(reason, 0) for step in steps)
+        count = sum((step.get("dropped") or {}).get(fact.reason, 0) for step in steps)
     if not isinstance(total, int) or total < 1 or not isinstance(count, int) or not 0 <= count <= total:
         known = [name for name, value in facts.items() if isinstance(value, int)]
         raise InputError(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from pipeline.report.evidence.results import Store
-from pipeline.request.request import Request, Unit
+from pipeline.request.page import Request
+from pipeline.request.units import Unit
 
 HEAD_CHARACTERS, TAIL_CHARACTERS = 900, 600
 
@@ -61,7 +63,7 @@ def _pick(unit: Unit, store: Store) -> tuple[Response, ...]:
     return tuple(_response(row) for frame in picked for row in frame.to_dicts())
 
 
-def _response(row: Mapping[str, object]) -> Response:
+def _response(row: Mapping[str, Any]) -> Response:
     text = str(row["response"])
     omitted = max(len(text) - HEAD_CHARACTERS - TAIL_CHARACTERS, 0)
     return Response(

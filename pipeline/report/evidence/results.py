@@ -1,7 +1,7 @@
 """What is on disk for a report: records found by key, scores averaged per problem, logs, responses.
 
-Guaranteed: only finished artifacts are read (their record is there); a missing one is None, never an error.
-Refused: a record or a Parquet file that cannot be read, named with its path.
+Guaranteed: only finished artifacts are read (their record is there); `find` and `find_table` give None for others.
+Refused: to read what is not finished, a record or a Parquet file that cannot be read, named with its path.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipeline.errors import InputError
-from pipeline.request.request import Unit
+from pipeline.request.units import Unit
 from pipeline.store import record as records
 from pipeline.store.paths import artifact_path
+from pipeline.verdicts.paired import Array
 
 IDS = ("problem_id", "sample_index")
 
@@ -48,8 +50,8 @@ class Means:
     """The responses of one unit, averaged per problem; problems sorted by id, columns aligned with them."""
 
     problems: tuple[str, ...]
-    samples: np.ndarray[Any, Any]
-    columns: Mapping[str, np.ndarray[Any, Any]]
+    samples: npt.NDArray[np.int64]
+    columns: Mapping[str, Array]
     shares: frozenset[str]
 
 
@@ -77,7 +79,7 @@ class Store:
         self.root = root
         self.stages = records.list_stages(root)
         self._records: dict[str, Record | None] = {}
-        self._means: dict[tuple[str, ...], Means | None] = {}
+        self._means: dict[tuple[str, ...], Means] = {}
         self._rows: dict[tuple[str, ...], pl.DataFrame] = {}
 
     def find(self, key: str) -> Record | None:
@@ -93,6 +95,13 @@ class Store:
             )
         return self._records[key]
 
+    def read(self, key: str) -> Record:
+        """The record of an artifact that is done."""
+        found = self.find(key)
+        if found is None:
+            raise InputError(f"{key} is not done", "Run the study, or draw its report without it.")
+        return found
+
     def lineage(self, keys: Iterable[str]) -> list[Record]:
         """The finished artifacts among `keys` and everything that they were made from, by stage and key."""
         seen: dict[str, Record] = {}
@@ -105,22 +114,22 @@ class Store:
                 waiting += [source for sources in found.inputs.values() for source in sources]
         return sorted(seen.values(), key=lambda record: (record.stage, record.key))
 
-    def read_table(self, key: str, name: str) -> pl.DataFrame | None:
-        """A Parquet file of a finished artifact; None while the artifact is not done."""
-        record = self.find(key)
-        if record is None:
-            return None
-        try:
-            return pl.read_parquet(record.folder / name)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(
-                f"{record.folder / name}: not readable: {error}", "Run `studyc verify`."
-            ) from None
+    def find_table(self, key: str, name: str) -> pl.DataFrame | None:
+        """A Parquet file of an artifact; None while the artifact is not done."""
+        return None if self.find(key) is None else self.read_table(key, name)
 
-    def missing(self, unit: Unit, analyses: Sequence[str] = ()) -> list[str]:
-        """Which artifacts a metric of this unit that needs these analyses still lacks."""
-        keys = [unit.scores, *(unit.analyses.get(name, f"analysis {name}") for name in analyses)]
-        return [key for key in keys if self.find(key) is None]
+    def read_table(self, key: str, name: str) -> pl.DataFrame:
+        """A Parquet file of an artifact that is done."""
+        path = self.read(key).folder / name
+        try:
+            return pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(f"{path}: not readable: {error}", "Run `studyc verify`.") from None
+
+    def has(self, unit: Unit, analyses: Sequence[str] = ()) -> bool:
+        """Whether the unit's scores and these analyses of it are done."""
+        keys = [unit.scores, *(unit.analyses.get(name, "") for name in analyses)]
+        return all(key and self.find(key) is not None for key in keys)
 
     def rows(self, unit: Unit, analyses: Sequence[str] = ()) -> pl.DataFrame:
         """The unit's responses, one row each: correct, tokens, truncated, extracted, and the analyses' columns."""
@@ -129,13 +138,11 @@ class Store:
             self._rows[key] = self._join(unit, analyses)
         return self._rows[key]
 
-    def means(self, unit: Unit, analyses: Sequence[str] = ()) -> Means | None:
+    def means(self, unit: Unit, analyses: Sequence[str] = ()) -> Means:
         """The unit's responses averaged per problem, with the columns of the analyses that are named."""
-        key = (unit.scores, *(unit.analyses[name] for name in analyses if name in unit.analyses))
+        key = (unit.scores, *(unit.analyses[name] for name in analyses))
         if key not in self._means:
-            self._means[key] = (
-                None if self.missing(unit, analyses) else average_rows(self._join(unit, analyses))
-            )
+            self._means[key] = average_rows(self._join(unit, analyses))
         return self._means[key]
 
     def _join(self, unit: Unit, analyses: Sequence[str]) -> pl.DataFrame:

@@ -9,21 +9,28 @@ any such response says nothing and is left out, too.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.report.evidence.metrics import Metric
+from pipeline.errors import InputError
+from pipeline.report.evidence.problem_values import is_bounded, is_measured, linearise, tabulate
 from pipeline.report.evidence.record_sides import make_curve_side, make_fact_side, missing_runs
 from pipeline.report.evidence.results import Store
-from pipeline.request.quantities import Curve, Fact, Mean, leaves
-from pipeline.request.request import CompiledClaim, Part, Request, Unit
+from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.metrics import Count, Logged, Metric, OfResponses
+from pipeline.request.page import Request
+from pipeline.request.quantities import AnyQuantity, Curve, Fact, Leaf, Mean, leaves
+from pipeline.request.units import Unit
 from pipeline.verdicts.decide import Evidence
 from pipeline.verdicts.paired import Array, EmptySideError, Panel, Side
 
 CellKey = tuple[tuple[str, str], ...]
+"""A cell: factor and level of each."""
+Group = tuple[CellKey, int | None]
+"""A cell at the end of its training (None), or at a checkpoint."""
 Table = tuple[tuple[str, ...], Array]
 
 
@@ -33,70 +40,76 @@ def name_unit(unit: Unit) -> str:
     return " · ".join([*unit.cell.values(), *step, unit.measure, f"replicate {unit.replicate}"])
 
 
-def cell_key(unit: Unit) -> tuple[CellKey, int | None]:
+def cell_key(unit: Unit) -> Group:
     """What tells two cells (or two checkpoints of one run) apart."""
     return tuple(unit.cell.items()), unit.step
 
 
-def gather_claim(
-    claim: CompiledClaim, metrics: Mapping[str, Metric], request: Request, store: Store
-) -> list[Evidence]:
+def gather_claim(claim: CompiledClaim, request: Request, store: Store) -> list[Evidence]:
     """The evidence of each part of a claim, in order."""
-    trained = {run.key for run in request.runs}
+    gathering = _Gathering(request, store)
     return [
-        _gather_plain(part, metrics[claim.metric], request.units, store, trained)
-        if part.effect is None
-        else _gather_leaves(part.effect, metrics, request, store, trained)
+        gathering.gather_plain(part, claim.metric) if part.effect is None else gathering.gather(part.effect)
         for part in claim.parts
     ]
 
 
-def _gather_plain(
-    part: Part, metric: Metric, units: Sequence[Unit], store: Store, trained: set[str]
-) -> Evidence:
-    sides = [[units[i] for i in indices] for indices in (part.left, part.right)]
-    missing = [name_unit(unit) for side in sides for unit in side if store.missing(unit, metric.needs)]
-    if missing:
-        return Evidence(missing=tuple(dict.fromkeys(missing)))
-    try:
-        left = make_side(sides[0], metric, store, trained)
-        return Evidence(left=left, right=make_side(sides[1], metric, store, trained) if sides[1] else None)
-    except EmptySideError as error:
-        return Evidence(valueless=f"{error.what} ({metric.name})")
+class _Gathering:
+    def __init__(self, request: Request, store: Store) -> None:
+        self.request = request
+        self.store = store
+        self.trained = {run.key for run in request.runs}
 
+    def gather_plain(self, part: Part, metric: Metric) -> Evidence:
+        """Both sides of a part that compares means of one metric."""
+        if isinstance(metric, Logged | Count):
+            raise InputError(
+                f"claim part {part.label!r} compares responses by {metric.name}", "Give it an effect."
+            )
+        left = Mean(metric=metric, units=part.left)
+        right = Mean(metric=metric, units=part.right) if part.right else None
+        found = self._gather([left] if right is None else [left, right])
+        if isinstance(found, Evidence):
+            return found
+        return Evidence(left=found[left], right=None if right is None else found[right])
 
-def _gather_leaves(
-    effect: Any, metrics: Mapping[str, Metric], request: Request, store: Store, trained: set[str]
-) -> Evidence:
-    """A side for every leaf of an effect, or the names of what is missing, or the first that has no value."""
-    found: dict[Any, Side] = {}
-    missing: list[str] = []
-    for leaf in dict.fromkeys(leaves(effect)):
+    def gather(self, effect: AnyQuantity) -> Evidence:
+        """A side for every leaf of an effect."""
+        found = self._gather(list(dict.fromkeys(leaves(effect))))
+        return found if isinstance(found, Evidence) else Evidence(leaves=found)
+
+    def _gather(self, wanted: Sequence[Leaf]) -> dict[Leaf, Side] | Evidence:
+        """A side for each of some leaves; else the names of what is missing, or the first that has no value."""
+        missing = [words for leaf in wanted for words in self._missing(leaf)]
+        if missing:
+            return Evidence(missing=tuple(dict.fromkeys(missing)))
+        found: dict[Leaf, Side] = {}
+        for leaf in wanted:
+            try:
+                found[leaf] = self._make(leaf)
+            except EmptySideError as error:
+                named = f" ({leaf.metric.name})" if isinstance(leaf, Mean) else ""
+                return Evidence(valueless=error.what + named)
+        return found
+
+    def _missing(self, leaf: Leaf) -> list[str]:
+        """What of a leaf is not done, in words."""
         if isinstance(leaf, Curve):
-            missing += missing_runs(leaf, request, store)
-        elif isinstance(leaf, Fact):
-            missing += [f"data {leaf.name}"] if store.find(leaf.key) is None else []
-        else:
-            units = [request.units[i] for i in leaf.units]
-            missing += [name_unit(u) for u in units if store.missing(u, metrics[leaf.metric].needs)]
-    if missing:
-        return Evidence(missing=tuple(dict.fromkeys(missing)))
-    for leaf in dict.fromkeys(leaves(effect)):
-        try:
-            if isinstance(leaf, Curve):
-                found[leaf] = make_curve_side(leaf, request, store)
-            elif isinstance(leaf, Fact):
-                found[leaf] = make_fact_side(leaf, store)
-            else:
-                units = [request.units[i] for i in leaf.units]
-                found[leaf] = make_side(units, metrics[leaf.metric], store, trained)
-        except EmptySideError as error:
-            named = f" ({leaf.metric})" if isinstance(leaf, Mean) else ""
-            return Evidence(valueless=error.what + named)
-    return Evidence(leaves=found)
+            return missing_runs(leaf, self.request, self.store)
+        if isinstance(leaf, Fact):
+            return [f"data {leaf.name}"] if self.store.find(leaf.key) is None else []
+        units = [self.request.units[i] for i in leaf.units]
+        return [name_unit(unit) for unit in units if not is_measured(leaf.metric, unit, self.store)]
+
+    def _make(self, leaf: Leaf) -> Side:
+        if isinstance(leaf, Curve):
+            return make_curve_side(leaf, self.request, self.store)
+        if isinstance(leaf, Fact):
+            return make_fact_side(leaf, self.store)
+        return make_side([self.request.units[i] for i in leaf.units], leaf.metric, self.store, self.trained)
 
 
-def make_side(units: Sequence[Unit], metric: Metric, store: Store, trained: Iterable[str]) -> Side:
+def make_side(units: Sequence[Unit], metric: OfResponses, store: Store, trained: Iterable[str]) -> Side:
     """One side from finished units: a panel per measure, complete over the replicates that all of them have."""
     by_measure: dict[str, list[Unit]] = {}
     for unit in units:
@@ -108,20 +121,19 @@ def make_side(units: Sequence[Unit], metric: Metric, store: Store, trained: Iter
         )
     tables = [_tabulate(measure, group, replicates, metric, store) for measure, group in by_measure.items()]
     says = np.logical_and.reduce([table.says for table in tables])
-    panels = tuple(table.make_panel(metric, says) for table in tables)
+    panels = tuple(table.make_panel(says) for table in tables)
     replicates = tuple(itertools.compress(replicates, says))
     known = set(trained)
-    first = store.means(units[0], metric.needs)
     return Side(
         panels,
         replicates,
         trained=any(unit.policy in known or unit.step is not None for unit in units),
-        bounded=first is not None and metric.is_share(first),
+        bounded=is_bounded(metric, store.means(units[0], metric.needs)),
     )
 
 
 def _by_cell(units: Sequence[Unit]) -> list[list[Unit]]:
-    cells: dict[object, list[Unit]] = {}
+    cells: dict[Group, list[Unit]] = {}
     for unit in units:
         cells.setdefault(cell_key(unit), []).append(unit)
     return list(cells.values())
@@ -134,7 +146,7 @@ def _is_fixed(units: Sequence[Unit]) -> bool:
 
 def _shared_replicates(units: Sequence[Unit]) -> tuple[int, ...]:
     """The replicates that every trained cell and measure has; (0,) where every cell is one checkpoint."""
-    groups: dict[object, list[Unit]] = {}
+    groups: dict[tuple[Group, str], list[Unit]] = {}
     for unit in units:
         groups.setdefault((cell_key(unit), unit.measure), []).append(unit)
     varied = [{unit.replicate for unit in group} for group in groups.values() if not _is_fixed(group)]
@@ -150,20 +162,21 @@ class _Table:
     columns: tuple[Array, ...]
 
     @property
-    def says(self) -> Any:
+    def says(self) -> npt.NDArray[np.bool_]:
         """Per replicate whether there is any response of those that a ratio divides by."""
-        whole = np.ones(len(self.columns[0]), dtype=bool)
-        return (self.columns[-1] > 0).any(axis=1) if len(self.columns) > 1 else whole
+        if len(self.columns) == 1:
+            return np.ones(len(self.columns[0]), dtype=np.bool_)
+        return np.asarray((self.columns[-1] > 0).any(axis=1))
 
-    def make_panel(self, metric: Metric, kept: Any) -> Panel:
+    def make_panel(self, kept: npt.NDArray[np.bool_]) -> Panel:
         """The metric's values over the replicates that are kept."""
         columns = [column[kept] for column in self.columns]
         n_informative = int((columns[-1] > 0).any(axis=0).sum()) if len(columns) > 1 else None
-        return Panel(self.measure, self.problems, metric.linearise(columns), n_informative=n_informative)
+        return Panel(self.measure, self.problems, linearise(columns), n_informative=n_informative)
 
 
 def _tabulate(
-    measure: str, units: Sequence[Unit], replicates: tuple[int, ...], metric: Metric, store: Store
+    measure: str, units: Sequence[Unit], replicates: tuple[int, ...], metric: OfResponses, store: Store
 ) -> _Table:
     rows = []
     for cell in _by_cell(units):
@@ -181,9 +194,9 @@ def _tabulate(
     )
 
 
-def _pool(units: Sequence[Unit], metric: Metric, store: Store) -> tuple[tuple[str, ...], list[Array]]:
+def _pool(units: Sequence[Unit], metric: OfResponses, store: Store) -> tuple[tuple[str, ...], list[Array]]:
     """The mean per problem over all samples of these units of one policy; a scores artifact counts once."""
-    found = [metric.tabulate(unit, store) for unit in {unit.scores: unit for unit in units}.values()]
+    found = [tabulate(metric, unit, store) for unit in {unit.scores: unit for unit in units}.values()]
     problems, samples = _align([(means.problems, means.samples.astype(float)) for means, _ in found])
     pooled = []
     for c in range(len(found[0][1])):

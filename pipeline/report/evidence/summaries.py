@@ -9,21 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.report.evidence.metrics import Metric, parse_metric
+from pipeline.report.evidence.problem_values import is_bounded, is_measured
 from pipeline.report.evidence.results import Store
-from pipeline.report.evidence.sides import CellKey, cell_key, make_side
+from pipeline.report.evidence.sides import CellKey, Group, cell_key, make_side
+from pipeline.request.figures import JOINED
+from pipeline.request.metrics import (
+    ACCURACY,
+    TOKENS,
+    TRUNCATED,
+    AnalysisMean,
+    AnyMetric,
+    Column,
+    OfResponses,
+)
+from pipeline.request.page import Request
 from pipeline.request.quantities import Mean, leaves
-from pipeline.request.request import Request, Unit
-from pipeline.verdicts.paired import EmptySideError, Estimate, estimate_mean
+from pipeline.request.units import Unit
+from pipeline.verdicts.intervals import Estimate
+from pipeline.verdicts.paired import EmptySideError, estimate_mean
 
 ALL_MEASURES = "mean of measures"
-RECORDED = ("training.", "data.")
-"""Families of metrics that are read from logs and records, not from responses."""
-
-JOINED = " + "
-"""Between the names of measures that are averaged."""
-
-ALWAYS = ("accuracy", "tokens", "truncated")
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Number:
     """One metric of one unit."""
 
     unit: Unit
-    metric: Metric
+    metric: OfResponses
     estimate: float
     low: float
     high: float
@@ -46,7 +51,7 @@ class Summary:
     cell: Mapping[str, str]
     step: int | None
     measure: str
-    metric: Metric
+    metric: OfResponses
     estimate: Estimate
     replicates: tuple[tuple[int, float], ...]
     units: tuple[Unit, ...]
@@ -57,51 +62,53 @@ class Summary:
         return self.estimate.interval()
 
 
-def list_metrics(request: Request, store: Store) -> list[Metric]:
-    """accuracy, tokens and truncated; then the claims' metrics; then every column of the finished analyses."""
-    names = [*ALWAYS, *claimed_metrics(request), *(p.metric for p in request.published)]
-    names += [name for figure in request.figures or () for name in (*figure.y, figure.x)]
-    names += [metric for table in request.tables for _, metric in table.columns]
-    names = [n for n in names if n not in request.factors and n != "step" and not n.startswith(RECORDED)]
+def list_metrics(request: Request, store: Store) -> list[OfResponses]:
+    """accuracy, tokens and truncated; then all that the request names; then every column of the finished analyses."""
+    found: list[AnyMetric | str] = [ACCURACY, TOKENS, TRUNCATED, *claimed_metrics(request)]
+    found += [number.metric for number in request.published]
+    found += [metric for figure in request.figures or () for metric in (*figure.y, figure.x)]
+    found += [metric for table in request.tables for _, metric in table.columns]
     for analysis in dict.fromkeys(name for unit in request.units for name in unit.analyses):
-        done = next(
-            (u for u in request.units if analysis in u.analyses and not store.missing(u, (analysis,))), None
-        )
-        means = store.means(done, (analysis,)) if done else None
-        names += [column for column in (means.columns if means else ()) if column.startswith(f"{analysis}.")]
-    return [resolve_metric(name, request, store) for name in dict.fromkeys(names)]
+        found += _list_columns(analysis, request, store)
+    metrics = [metric for metric in dict.fromkeys(found) if isinstance(metric, OfResponses)]
+    return [_find_unit(metric, request, store) for metric in metrics]
 
 
-def claimed_metrics(request: Request) -> list[str]:
-    """The metrics of responses that claims speak about, also inside their effects."""
-    names = []
+def _list_columns(analysis: str, request: Request, store: Store) -> list[AnalysisMean]:
+    """The columns that an analysis of a first finished unit has."""
+    done = (u for u in request.units if analysis in u.analyses and store.has(u, (analysis,)))
+    first = next(done, None)
+    names = () if first is None else store.means(first, (analysis,)).columns
+    columns = [name.removeprefix(f"{analysis}.") for name in names if name.startswith(f"{analysis}.")]
+    return [AnalysisMean(column=Column(name=name, analysis=analysis)) for name in columns]
+
+
+def claimed_metrics(request: Request) -> list[AnyMetric]:
+    """The metrics that claims speak about, also inside their effects."""
+    found: list[AnyMetric] = []
     for claim in request.claims:
         for part in claim.parts:
             below = () if part.effect is None else leaves(part.effect)
-            names += [leaf.metric for leaf in below if isinstance(leaf, Mean)]
-            names += [claim.metric] if part.effect is None else []
-    return list(dict.fromkeys(names))
+            found += [leaf.metric for leaf in below if isinstance(leaf, Mean)]
+            found += [claim.metric] if part.effect is None else []
+    return list(dict.fromkeys(found))
 
 
-def resolve_metric(name: str, request: Request, store: Store) -> Metric:
-    """The metric of a name; a share where its column is found to hold yes and no."""
-    metric = parse_metric(name, request.metrics)
-    units = (u for u in request.units if is_measured(u, metric, store))
-    means = store.means(first, metric.needs) if metric.needs and (first := next(units, None)) else None
-    return replace(metric, unit="share") if means is not None and name in means.shares else metric
+def _find_unit(metric: OfResponses, request: Request, store: Store) -> OfResponses:
+    """The metric; a share where the column of its analysis is found to hold yes and no."""
+    if not isinstance(metric, AnalysisMean):
+        return metric
+    first = next((unit for unit in request.units if is_measured(metric, unit, store)), None)
+    is_share = first is not None and is_bounded(metric, store.means(first, metric.needs))
+    return replace(metric, unit="share") if is_share else metric
 
 
-def is_measured(unit: Unit, metric: Metric, store: Store) -> bool:
-    """Whether everything that the metric needs is there for the unit."""
-    return not store.missing(unit, metric.needs)
-
-
-def number_units(request: Request, metrics: Sequence[Metric], store: Store) -> list[Number]:
+def number_units(request: Request, metrics: Sequence[OfResponses], store: Store) -> list[Number]:
     """Every metric of every finished unit, in the order of the request."""
     numbers = []
     for unit in request.units:
         for metric in metrics:
-            if not is_measured(unit, metric, store):
+            if not is_measured(metric, unit, store):
                 continue
             try:
                 estimate = estimate_mean(make_side([unit], metric, store, ()))
@@ -118,18 +125,23 @@ class Summaries:
     """All cell summaries of a report, found by cell, step, measure and metric."""
 
     def __init__(
-        self, request: Request, metrics: Sequence[Metric], store: Store, numbers: Sequence[Number]
+        self, request: Request, metrics: Sequence[OfResponses], store: Store, numbers: Sequence[Number]
     ) -> None:
         self.request = request
         self.metrics = tuple(metrics)
+        self._shown = {metric: metric for metric in metrics}
         self.measures = tuple(dict.fromkeys(unit.measure for unit in request.units))
         self._store = store
         self._trained = {run.key for run in request.runs}
-        self._single = {(id(n.unit), n.metric.name): n.estimate for n in numbers}
-        self._groups: dict[tuple[CellKey, int | None], list[Unit]] = {}
+        self._single = {(id(n.unit), n.metric): n.estimate for n in numbers}
+        self._groups: dict[Group, list[Unit]] = {}
         for unit in request.units:
             self._groups.setdefault(cell_key(unit), []).append(unit)
         self._cache: dict[tuple[object, ...], Summary | None] = {}
+
+    def shown(self, metric: OfResponses) -> OfResponses:
+        """A metric of the request with the unit that its values turned out to have."""
+        return self._shown.get(metric, metric)
 
     @property
     def measures_and_mean(self) -> tuple[str, ...]:
@@ -137,7 +149,7 @@ class Summaries:
         return ((ALL_MEASURES,) if len(self.measures) > 1 else ()) + self.measures
 
     @property
-    def groups(self) -> list[tuple[CellKey, int | None]]:
+    def groups(self) -> list[Group]:
         """Every cell with its checkpoints, in the order of the factors' levels."""
         return sorted(
             self._groups,
@@ -148,21 +160,21 @@ class Summaries:
         levels = self.request.factors.get(factor, ())
         return levels.index(level) if level in levels else len(levels)
 
-    def final_groups(self) -> list[tuple[CellKey, int | None]]:
+    def final_groups(self) -> list[Group]:
         """One per cell: the end of its training, else its last checkpoint."""
         last: dict[CellKey, int | None] = {}
         for cell, step in self.groups:
             last[cell] = step
         return list(last.items())
 
-    def get(self, group: tuple[CellKey, int | None], measure: str, metric: Metric) -> Summary | None:
+    def get(self, group: Group, measure: str, metric: OfResponses) -> Summary | None:
         """The summary, or None where nothing of it is finished."""
-        key = (*group, measure, metric.name)
+        key = (*group, measure, metric)
         if key not in self._cache:
-            self._cache[key] = self._summarise(group, measure, metric)
+            self._cache[key] = self._summarise(group, measure, self.shown(metric))
         return self._cache[key]
 
-    def units_of(self, group: tuple[CellKey, int | None], measure: str) -> list[Unit]:
+    def units_of(self, group: Group, measure: str) -> list[Unit]:
         """The planned units of a cell on one measure, or on all."""
         wanted = self.measures_in(measure)
         return [u for u in self._groups[group] if u.measure in wanted]
@@ -171,9 +183,9 @@ class Summaries:
         """The measures that a name stands for: all, one, or several joined by a plus."""
         return self.measures if measure == ALL_MEASURES else tuple(measure.split(JOINED))
 
-    def _summarise(self, group: tuple[CellKey, int | None], measure: str, metric: Metric) -> Summary | None:
+    def _summarise(self, group: Group, measure: str, metric: OfResponses) -> Summary | None:
         planned = self.units_of(group, measure)
-        done = [u for u in planned if is_measured(u, metric, self._store)]
+        done = [u for u in planned if is_measured(metric, u, self._store)]
         if len(self.measures_in(measure)) > 1:
             whole = [
                 r
@@ -189,8 +201,8 @@ class Summaries:
             return None
         values: dict[int, list[float]] = {}
         for unit in done:
-            if (id(unit), metric.name) in self._single:
-                values.setdefault(unit.replicate, []).append(self._single[id(unit), metric.name])
+            if (id(unit), metric) in self._single:
+                values.setdefault(unit.replicate, []).append(self._single[id(unit), metric])
         replicates = tuple((r, sum(v) / len(v)) for r, v in sorted(values.items()))
         return Summary(
             dict(group[0]),

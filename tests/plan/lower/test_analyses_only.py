@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.errors import SpecErrors
 from pipeline.plan.compiled import Plan
-from pipeline.request.request import Unit
+from pipeline.request.quantities import leaves
+from pipeline.request.units import Unit
 from tests.support.studies import BASIC, compile_text
 
 
@@ -173,8 +174,10 @@ def test_conditions_of_one_name_from_two_analyses_are_two_metrics(tmp_path: Path
     ).replace(
         "claims:\n", f"claims:\n  two: {{of: {both[0]}, minus: {both[1]}, where: {{rl: none}}, at_most: 9}}\n"
     )
-    given = compile_text(text, tmp_path).studies[0].request().metrics
-    assert [set(metric.given) for metric in given.values()] == [
-        {"reflection_keywords.reflects"},
-        {"reflection.reflects"},
+    claim = next(c for c in compile_text(text, tmp_path).studies[0].claims if c.name == "two")
+    left, right = (leaf.metric for leaf in leaves(claim.parts[0].effect))
+    assert [[c.column.spelling for c in metric.conditions] for metric in (left, right)] == [
+        ["reflection_keywords.reflects"],
+        ["reflection.reflects"],
     ]
+    assert left.name != right.name

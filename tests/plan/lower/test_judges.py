@@ -99,4 +99,4 @@ def test_what_decides_the_replies_is_identity_and_the_rest_is_not(
 def test_a_claim_may_speak_of_a_judged_column(tmp_path: Path) -> None:
     claim = 'claims:\n  thinks: {metric: reflection.reflects, of: {sft: "64"}, above: {sft: none}, where: {rl: none}}\n'
     plan = compile_text(JUDGED.replace("claims:\n", claim), tmp_path)
-    assert plan.studies[0].claims[0].metric == "reflection.reflects"
+    assert plan.studies[0].claims[0].metric.name == "reflection.reflects"

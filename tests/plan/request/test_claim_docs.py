@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from pipeline.errors import SpecErrors
+from pipeline.request.metrics import ACCURACY, TOKENS
 from pipeline.request.quantities import Curve, Extreme, Fact, First, Frontier, Ratio, leaves
 from tests.support.claim_docs import EXAMPLES, STUDY, compile_examples
 from tests.support.studies import compile_text
@@ -201,3 +202,26 @@ def test_a_claim_without_words_names_the_metric_of_each_side(tmp_path: Path) -> 
 def _merge_claims(blocks: list[str]) -> list[str]:
     bodies = [block.removeprefix("claims:\n") for block in blocks if block.startswith("claims:\n")]
     return ["claims:\n" + "".join(bodies)]
+
+
+@pytest.mark.parametrize(
+    "sides",
+    [
+        "order: [{sft: 64, metric: tokens}, {sft: 128, metric: tokens}]",
+        "of: {sft: 64}, below: {sft: 128}, where: {metric: tokens}",
+        "of: {sft: 64, metric: tokens}, below: {sft: 128}",
+    ],
+)
+def test_a_contrast_is_decided_on_the_metric_that_its_cells_name(sides: str, tmp_path: Path) -> None:
+    sides = sides.replace("64", '"64"').replace("128", '"128"')
+    claim = claims_of(tmp_path, f"claims:\n  c: {{metric: accuracy, {sides}}}\n")["c"]
+    assert claim.metric == TOKENS and all(part.left and part.right for part in claim.parts)
+
+
+def test_an_order_of_cells_of_two_metrics_holds_each_pair_on_its_own(tmp_path: Path) -> None:
+    cells = ", ".join(
+        f'{{sft: "{n}", metric: {m}}}' for n, m in ((64, "tokens"), (128, "tokens"), (256, "accuracy"))
+    )
+    (first, second) = claims_of(tmp_path, f"claims:\n  c: {{order: [{cells}]}}\n")["c"].parts
+    assert [leaf.metric for leaf in leaves(first.effect)] == [TOKENS, TOKENS]
+    assert [leaf.metric for leaf in leaves(second.effect)] == [TOKENS, ACCURACY]

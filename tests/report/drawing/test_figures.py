@@ -11,8 +11,11 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from pipeline.report.drawing.axes import nice_ticks
 from pipeline.report.drawing.lines import MOST_LINES, Encoding, colour_class
-from pipeline.report.drawing.svg import Line, PanelFrame, Point, draw_panel, draw_strip, nice_ticks
+from pipeline.report.drawing.panels import draw_panel
+from pipeline.report.drawing.shapes import Line, PanelFrame, Point
+from pipeline.report.drawing.strips import draw_strip
 from pipeline.report.drawing.training import average_curves, thin_curve
 from tests.support.synthetic import make_valley
 
@@ -106,7 +109,7 @@ def test_a_mean_curve_uses_the_replicates_that_reach_so_far():
 
 
 def test_describing_a_report_imports_nothing_heavy():
-    code = "import sys, pipeline.stages.report, pipeline.request.request; print(*{'numpy', 'polars', 'jinja2', 'scipy', 'torch'} & set(sys.modules))"
+    code = "import sys, pipeline.stages.report, pipeline.request.page; print(*{'numpy', 'polars', 'jinja2', 'scipy', 'torch'} & set(sys.modules))"
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 
 from pipeline.report.build import build
+from pipeline.report.drawing.axes import find_range
 from pipeline.report.drawing.lines import leave_far_marks
-from pipeline.report.drawing.svg import Line, PanelFrame, Point, draw_panel, find_range
+from pipeline.report.drawing.panels import draw_panel
+from pipeline.report.drawing.shapes import Line, PanelFrame, Point
 from tests.support.studies import BASIC, compile_text
 from tests.support.synthetic import put_log, put_record
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from pipeline.report.build import build
 from pipeline.report.evidence.account import trace_data
 from pipeline.report.evidence.results import Store
-from pipeline.request.request import DataNode, Request
+from pipeline.request.page import Request
+from pipeline.request.units import DataNode
 from tests.support.synthetic import put_record
 
 

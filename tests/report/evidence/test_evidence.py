@@ -10,11 +10,24 @@ import polars as pl
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.report.evidence.metrics import format_value, parse_metric
+from pipeline.report.drawing.words import format_value
 from pipeline.report.evidence.results import Store
-from pipeline.report.evidence.sides import make_side
+from pipeline.report.evidence.sides import gather_claim, make_side
+from pipeline.report.evidence.summaries import list_metrics
+from pipeline.request.claims import CompiledClaim, Part
+from pipeline.request.figures import FigureRequest
+from pipeline.request.metrics import (
+    TOKENS,
+    Column,
+    Condition,
+    Conditional,
+    RewardValue,
+    parse_column,
+    parse_metric,
+)
+from pipeline.request.page import Request
 from pipeline.request.quantities import Mean, subtract
-from pipeline.request.request import GivenMetric, Part, Unit
+from pipeline.request.units import Unit
 from pipeline.verdicts.decide import Evidence, decide
 from pipeline.verdicts.paired import EmptySideError, estimate_mean
 from tests.support.synthetic import put_record
@@ -126,9 +139,8 @@ def test_yes_or_no_columns_are_shares(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["acuracy", "pass@0", "reflection."])
-def test_unknown_metrics_are_refused(name):
-    with pytest.raises(InputError, match="unknown"):
-        parse_metric(name)
+def test_a_name_that_spells_no_metric_is_none(name):
+    assert parse_metric(name) is None
 
 
 def test_an_unknown_column_is_refused_with_the_nearest(tmp_path):
@@ -151,7 +163,14 @@ def test_values_are_written_as_a_reader_wants_them(value, unit_name, signed, tex
     assert format_value(value, unit_name, signed=signed) == text
 
 
-REFLECTIVE = GivenMetric(statistic="mean", column="tokens", given={"reflection.reflects": True})
+def tokens_where(column: str, wanted: bool, *, statistic: str = "mean") -> Conditional:
+    """Tokens of the responses whose column is as wanted."""
+    condition = Condition(column=parse_column(column), wanted=wanted)
+    name = f"{statistic} tokens where {column} is {wanted}"
+    return Conditional(name=name, statistic=statistic, column=Column(name="tokens"), conditions=(condition,))
+
+
+REFLECTIVE = tokens_where("reflection.reflects", True)
 
 
 def put_reflections(root: Path, key: str, reflective: set[int], problems: int = 30) -> Unit:
@@ -163,8 +182,7 @@ def put_reflections(root: Path, key: str, reflective: set[int], problems: int = 
 
 
 def test_a_part_of_the_responses_counts_only_the_problems_that_have_some(tmp_path):
-    metric = parse_metric("m", {"m": REFLECTIVE})
-    side = make_side([put_reflections(tmp_path, "s", {3, 4})], metric, Store(tmp_path), ())
+    side = make_side([put_reflections(tmp_path, "s", {3, 4})], REFLECTIVE, Store(tmp_path), ())
     estimate = estimate_mean(side)
     half = 12.706 * 0.5  # two values a distance of 1 apart: t with one degree of freedom
     assert estimate.value == pytest.approx(903.5) and estimate.n_problems == 2
@@ -173,13 +191,12 @@ def test_a_part_of_the_responses_counts_only_the_problems_that_have_some(tmp_pat
 
 def test_one_reflective_response_supports_no_claim_about_reflective_ones(tmp_path):
     unit_ = put_reflections(tmp_path, "s", {3})
-    other = GivenMetric(statistic="mean", column="tokens", given={"reflection.reflects": False})
-    given = {"yes": REFLECTIVE, "no": other}
-    yes, no = (make_side([unit_], parse_metric(name, given), Store(tmp_path), ()) for name in given)
-    leaves = {name: Mean(metric=name, units=(0,)) for name in given}
-    effect = subtract(leaves["yes"], leaves["no"])
+    metrics = (REFLECTIVE, tokens_where("reflection.reflects", False))
+    sides = [make_side([unit_], metric, Store(tmp_path), ()) for metric in metrics]
+    leaves = [Mean(metric=metric, units=(0,)) for metric in metrics]
+    effect = subtract(*leaves)
     part = Part(label="p", kind="between", effect=effect, value=100.0, high=3000.0)
-    verdict = decide(part, Evidence(leaves={leaves["yes"]: yes, leaves["no"]: no}))
+    verdict = decide(part, Evidence(leaves=dict(zip(leaves, sides, strict=True))))
     assert verdict.status == "undecided" and "one problem only" in verdict.note
 
 
@@ -188,8 +205,7 @@ def test_a_replicate_without_such_a_response_is_no_replicate_of_it(tmp_path):
         replace(put_reflections(tmp_path, f"s{r}", found), replicate=r)
         for r, found in enumerate([set(), {3, 4, 5}, set()])
     ]
-    metric = parse_metric("m", {"m": REFLECTIVE})
-    side = make_side(units, metric, Store(tmp_path), {"s0", "s1", "s2"})
+    side = make_side(units, REFLECTIVE, Store(tmp_path), {"s0", "s1", "s2"})
     assert side.replicates == (1,) and estimate_mean(side).value == pytest.approx(904)
 
 
@@ -199,9 +215,9 @@ def test_equal_values_of_a_part_of_the_responses_decide_nothing(tmp_path, statis
     rng = np.random.default_rng(0)
     held = [[int(flag) for flag in row] for row in rng.random((40, 3)) < 0.6]
     put(tmp_path, "s", held, [[77 + 300 * (1 - flag) for flag in row] for row in held])
-    given = {"m": GivenMetric(statistic=statistic, column="tokens", given={"correct": True})}
-    side = make_side([unit("s")], parse_metric("m", given), Store(tmp_path), ())
-    leaf = Mean(metric="m", units=(0,))
+    metric = tokens_where("correct", True, statistic=statistic)
+    side = make_side([unit("s")], metric, Store(tmp_path), ())
+    leaf = Mean(metric=metric, units=(0,))
     part = Part(label="p", kind="at_most", effect=leaf, value=100.0, scale="level")
     verdict = decide(part, Evidence(leaves={leaf: side}))
     assert verdict.status == "undecided" and verdict.effect == pytest.approx({"mean": 77, "sd": 0}[statistic])
@@ -212,3 +228,28 @@ def test_too_few_samples_of_a_problem_are_no_value_not_an_error_of_the_whole_rep
     put(tmp_path, "s", [[1, 0], [1]])
     with pytest.raises(EmptySideError, match=f"{name} needs at least 2 samples per problem, not 1"):
         mean_of([unit("s")], name, tmp_path)
+
+
+def test_a_reward_of_responses_that_are_gone_is_missing_not_an_error(tmp_path):
+    """Scores stay where completions were removed to free the disk; the reward's value needs the texts."""
+    put(tmp_path, "s", [[1], [0]])
+    measured = replace(unit("s", model="a"), completions="gone", analyses={})
+    value = Conditional(name="mean cosine", statistic="mean", column=RewardValue(reward="cosine"))
+    part = Part(label="p", kind="at_least", left=(0,), value=0.5)
+    claim = CompiledClaim(name="c", text="", metric=value, parts=(part,))
+    request = Request(
+        study="s", title="", question="", factors={"model": ("a",)}, units=(measured,), claims=(claim,)
+    )
+    (evidence,) = gather_claim(claim, request, Store(tmp_path))
+    assert evidence.missing == ("a · m · replicate 0",)
+    assert decide(part, evidence).status == "incomplete"
+
+
+def test_a_factor_may_be_called_as_a_metric(tmp_path):
+    put(tmp_path, "s", [[1], [0]])
+    measured = replace(unit("s", tokens="many"), analyses={})
+    figure = FigureRequest(name="f", title="", caption="", kind="bars", x="tokens", y=(TOKENS,))
+    request = Request(
+        study="s", title="", question="", factors={"tokens": ("many",)}, units=(measured,), figures=(figure,)
+    )
+    assert TOKENS in list_metrics(request, Store(tmp_path))
