@@ -14,8 +14,9 @@ from pipeline.stages.subset import SubsetConfig
 from pipeline.store.job import Job
 
 
-def cut(job: Job, config: SubsetConfig) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/rows.parquet with the first rows in the seeded order."""
+    config: SubsetConfig = job.config
     path = job.one("rows") / "rows.parquet"
     ids = scan_ids(path)
     if config.rows > len(ids):

@@ -30,6 +30,6 @@ Config = SubsetConfig
 
 def run(job: Job) -> dict[str, Any]:
     """Write the first `rows` rows of input `rows` in the seeded order."""
-    from pipeline.engines.subset import cut
+    from pipeline.engines import subset
 
-    return cut(job, job.config)
+    return subset.run(job)

@@ -29,7 +29,7 @@ SCHEMA = {
 }
 
 
-def finish(
+def write_chosen(
     job: Job, config: SynthesiseConfig, rows: pl.LazyFrame, judged: pl.DataFrame, origin: str
 ) -> dict[str, Any]:
     """Write the rows (KEY and the columns of SCHEMA that they have) that `judged` keeps; returns the facts.

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.engines.grading.responses import grade_in_parts, open_grader
 from pipeline.engines.rows.frames import count_responses, scan_columns
-from pipeline.engines.synthesis.chosen import KEY, choice_keys, finish, refuse_repeated
+from pipeline.engines.synthesis.chosen import KEY, choice_keys, refuse_repeated, write_chosen
 from pipeline.engines.synthesis.turns import SCHEMA, TURNS
 from pipeline.errors import InputError
 from pipeline.grading import find_box
@@ -42,7 +42,7 @@ def use_dialogues(job: Job, config: SynthesiseConfig) -> dict[str, Any]:
         pl.Series("solution", flat, dtype=pl.String),
         n_tokens=pl.sum_horizontal(f"n_tokens_{turn}" for turn in TURNS),
     )
-    facts = finish(job, config, rows.lazy(), judged.select(*KEY, "reason"), "dialogue")
+    facts = write_chosen(job, config, rows.lazy(), judged.select(*KEY, "reason"), "dialogue")
     return facts | {
         "classes_before": dict(sorted(Counter(classes["class"]).items())),
         "classes_after": dict(sorted(Counter(kept["class"]).items())),

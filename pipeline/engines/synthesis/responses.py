@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.engines.rows.frames import count_responses, scan_columns
-from pipeline.engines.synthesis.chosen import KEY, choice_keys, finish, refuse_repeated
+from pipeline.engines.synthesis.chosen import KEY, choice_keys, refuse_repeated, write_chosen
 from pipeline.errors import InputError
 from pipeline.stages.synthesise import SynthesiseConfig
 from pipeline.store.job import Job
@@ -35,7 +35,7 @@ def use_completions(job: Job, config: SynthesiseConfig) -> dict[str, Any]:
     ).collect()
     refuse_repeated(light, source)
     judged = _judge_responses(_with_scores(job, light, source), config)
-    return finish(job, config, rows.rename({"response": "solution"}), judged, "rejection")
+    return write_chosen(job, config, rows.rename({"response": "solution"}), judged, "rejection")
 
 
 def _with_scores(job: Job, light: pl.DataFrame, source: Path) -> pl.DataFrame:
