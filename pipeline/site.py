@@ -91,7 +91,7 @@ class Site(SiteModel):
     @field_validator("stages", "local_stages")
     @classmethod
     def _names_stages(cls, named: Collection[str], info: ValidationInfo) -> Collection[str]:
-        known = (*stages.NAMES, *(["default"] if info.field_name == "stages" else []))
+        known = (*stages.names(), *(["default"] if info.field_name == "stages" else []))
         for name in named:
             if name not in known:
                 raise ValueError(f"there is no stage {name!r}\n{suggest(name, known)}")

@@ -30,16 +30,17 @@ _SNAKEFILE = """\
 import json, sys, types
 sys.path.insert(0, {root!r})
 from pipeline.backend.workflow import load
-from pipeline.plan.frozen import write_frozen
+from pipeline.plan.freeze import write_frozen
 snakemake = types.SimpleNamespace(is_main_process=True, executor_plugin=None, rerun_triggers=["mtime"])
 study = load(snakemake, {{"study": "study.yaml"}})
+compiled = study._compiled
 targets = study.targets(None)
-for key in study.plan.content["artifacts"]:
+for key in study.plan.artifacts:
     job = types.SimpleNamespace(key=key)
     study.title(job), study.command(job), study.runtime(job, attempt=1)
 for stage in ("source", "sft", "report"):
     study.threads(stage), study.resources(stage), study.record(stage)
-write_frozen(study._compiled, study.plan)
+write_frozen(compiled, study.plan)
 json.dump([0 if targets else 1, sorted(sys.modules)], open("modules.json", "w"))
 """
 

@@ -1,4 +1,4 @@
-"""The work of the stages mix and subset: choose rows by their keys, make ids unique, order, write."""
+"""The mix stage's work: choose rows by their keys, make ids unique, order, write."""
 
 from __future__ import annotations
 
@@ -20,35 +20,13 @@ from pipeline.engines.rows.parquet import (
     write_in_order,
 )
 from pipeline.engines.rows.store import common_schema, first_by_key, scan_ids, seeded_keys, widen
-from pipeline.errors import InputError
 from pipeline.stages.mix import MixConfig
-from pipeline.stages.subset import SubsetConfig
 from pipeline.store.job import Job
 
 
-def cut(job: Job, config: SubsetConfig) -> dict[str, Any]:
-    """Write job.folder/rows.parquet with the first rows in the seeded order."""
-    path = job.one("rows") / "rows.parquet"
-    ids = scan_ids(path)
-    if config.rows > len(ids):
-        raise InputError(
-            f"a subset of {config.rows} rows was asked of a data set that has {len(ids)}",
-            f"Ask for at most {len(ids)}, or loosen the filters before it.",
-        )
-    order = first_by_key(ids, config.seed, config.rows)
-    ranks = ids.to_frame("id").join(order, on="id", how="left", maintain_order="left")["rank"]
-    write_in_order(
-        read_tables(path),
-        _ranks(ranks),
-        rows_bytes=uncompressed_bytes(path) * config.rows // len(ids),
-        work=job.work,
-        target=job.folder / "rows.parquet",
-    )
-    return {"rows_in": len(ids), "rows_out": config.rows}
-
-
-def mix(job: Job, config: MixConfig) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/rows.parquet; the facts say what each part had and gave."""
+    config: MixConfig = job.config
     paths = [folder / "rows.parquet" for folder in job.inputs.get("rows", ())]
     ids = [scan_ids(path) for path in paths]
     available = tuple(len(part) for part in ids)
@@ -65,7 +43,7 @@ def mix(job: Job, config: MixConfig) -> dict[str, Any]:
     )
     write_in_order(
         _renamed_tables(paths, names, schema),
-        _ranks(_rank(names, config)),
+        column_of_ranks(_rank(names, config)),
         rows_bytes=sum(sizes),
         work=job.work,
         target=job.folder / "rows.parquet",
@@ -73,7 +51,8 @@ def mix(job: Job, config: MixConfig) -> dict[str, Any]:
     return {"rows_in": list(available), "rows_out": sum(quotas), "rows_of_parts": list(quotas)}
 
 
-def _ranks(ranks: pl.Series) -> np.ndarray:
+def column_of_ranks(ranks: pl.Series) -> np.ndarray:
+    """Places in the written file as `write_in_order` takes them; rows without one are left out."""
     return ranks.cast(pl.Int64).fill_null(LEFT_OUT).to_numpy()
 
 

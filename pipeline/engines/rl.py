@@ -43,6 +43,17 @@ KEPT_ROUNDS = 3
 """Generation rounds at the end of a run whose rollouts are kept for a person to read."""
 
 
+def run(job: Job) -> dict[str, Any]:
+    """Train on inputs `policy` and `data`; leaves model/, steps/<n>/model/ and log.parquet."""
+    return train(
+        job,
+        job.config,
+        policy=job.one("policy") / "model",
+        rows=job.one("data") / "rows.parquet",
+        save_steps=tuple(job.hints.get("checkpoints", ())),
+    )
+
+
 def train(
     job: Job,
     config: RlConfig,

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.plan.compiled import Plan, StudyPlan
+from pipeline.stages import in_order
 from pipeline.store.attempts import read_ending
 from pipeline.store.record import NAME as RECORD
 from pipeline.store.record import is_done
 
 STATES = ("done", "running", "failed", "waiting")
-COLUMNS = ("base", "sft", "rl", "sample", "score")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
     counted = Counter(states.values())
     return StatusGrid(
         study=study.study.name,
-        stages=tuple(stage for stage in COLUMNS if stage in present),
+        stages=tuple(s.name for s in in_order() if s.is_in_status and s.name in present),
         rows=rows,
         totals={state: counted[state] for state in STATES},
         running=tuple(progress_line(plan, key) for key, state in states.items() if state == "running"),

@@ -17,10 +17,10 @@ from pipeline.engines.training import rl_trainer
 from pipeline.engines.training.parallel import check_devices, deepspeed_options, prepare_compiler
 from pipeline.errors import InputError
 from pipeline.plan.compiled import compile_plan
+from pipeline.stages._training import Lora
 from pipeline.stages.base import Phase
 from pipeline.stages.rl import RewardTerm, RlConfig
 from pipeline.stages.sft import SftConfig
-from pipeline.stages.training import Lora
 
 ROOT = Path(__file__).parents[2]
 SFT = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 128, "gpus": 8}

@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.stages import filter as filter_stage
+from pipeline.engines import filter as filter_engine
+from pipeline.stages.filter import FilterConfig
 from pipeline.store.job import Job
 
 
@@ -42,7 +43,7 @@ def make_filter_job(tmp_path: Path, save_rows: Callable[..., Path]) -> Callable[
             for s in steps
             for k, v in _items(s)
         ]
-        config = filter_stage.Config.model_validate(
+        config = FilterConfig.model_validate(
             {"filters": tuple(named), "seed": seed, "batch_rows": batch_rows}
         )
         folder = tmp_path / f"filter-{next(numbers)}"
@@ -63,7 +64,7 @@ def run_filters(make_filter_job: Callable[..., Job]) -> Callable[..., tuple[pl.D
 
     def run(rows: Any, *steps: Any, **options: Any) -> tuple[pl.DataFrame, dict[str, Any]]:
         job = make_filter_job(rows, *steps, **options)
-        facts = filter_stage.run(job)
+        facts = filter_engine.run(job)
         json.dumps(facts)
         return pl.read_parquet(job.folder / "rows.parquet"), facts
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.engines.judge import SCHEMA, judge
+from pipeline.engines.judge import SCHEMA
+from pipeline.engines.judge import run as judge
 from pipeline.errors import InputError, StageError, StudyError
 from tests.judges.endpoint import Answer, Seen, say, serve
 from tests.judges.jobs import make_job, read_verdicts
@@ -293,7 +294,7 @@ def test_a_killed_job_asks_for_no_reply_again(tmp_path):
     slow = lambda seen: Answer(**{**reflect_on_odd_samples(seen).__dict__, "pause_seconds": 0.02})
     program = (
         "import sys; from pathlib import Path; from tests.judges.jobs import make_job;"
-        "from pipeline.engines.judge import judge;"
+        "from pipeline.engines.judge import run as judge;"
         "judge(make_job(Path(sys.argv[1]), sys.argv[2], n=60, shard_rows=50))"
     )
     with serve(slow) as endpoint:

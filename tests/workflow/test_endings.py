@@ -16,7 +16,8 @@ import pytest
 from pipeline.backend.job_process import execute, main
 from pipeline.errors import StageError, StudyError
 from pipeline.plan.compiled import compile_plan
-from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
+from pipeline.plan.freeze import freeze, write_frozen
+from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.plan.status import failures, state_of
 from pipeline.site import Environment, Site
 from pipeline.store import attempts
@@ -37,7 +38,7 @@ def frozen(folder: Path, **site: object) -> FrozenPlan:
 
 
 def first(plan: FrozenPlan, stage: str) -> str:
-    return next(key for key in plan.content["artifacts"] if plan.stage(key) == stage)
+    return next(key for key in plan.artifacts if plan.stage(key) == stage)
 
 
 def told(folder: Path, key: str) -> str:

@@ -19,7 +19,8 @@ from pipeline.backend.job_process import execute
 from pipeline.cli.main import main
 from pipeline.errors import InputError, RefusedError, SpecErrors, StageError, StudyError
 from pipeline.plan.compiled import compile_plan
-from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
+from pipeline.plan.freeze import freeze, write_frozen
+from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.plan.status import is_locked
 from pipeline.site import Site
 from pipeline.store.record import is_done, read_record, verify, writer_lock
@@ -41,7 +42,7 @@ def frozen(text: str, folder: Path) -> FrozenPlan:
 
 def make(plan: FrozenPlan, stage: str, *, only: str = "") -> Path:
     """Make the first artifact of a stage and everything that it needs; returns its folder."""
-    key = next(k for k in plan.content["artifacts"] if plan.stage(k) == stage and only in k)
+    key = next(k for k in plan.artifacts if plan.stage(k) == stage and only in k)
     for parent in plan.input_keys(key):
         if not is_done(plan.folder(parent)):
             make(plan, plan.stage(parent), only=parent)
@@ -54,7 +55,7 @@ def failure(text: str, folder: Path, stage: str) -> tuple[str, Path]:
     plan = frozen(text, folder)
     with pytest.raises((InputError, StageError)) as caught:
         make(plan, stage)
-    key = next(k for k in plan.content["artifacts"] if plan.stage(k) == stage)
+    key = next(k for k in plan.artifacts if plan.stage(k) == stage)
     return str(caught.value), plan.folder(key)
 
 
@@ -188,7 +189,7 @@ def test_a_full_disk_is_one_message_and_a_later_run_finishes(tmp_path: Path) -> 
 def test_two_writers_of_one_artifact_do_not_interleave(tmp_path: Path) -> None:
     """The second waits for the first, and makes the artifact only if the first has not."""
     plan = frozen(BASIC, tmp_path)
-    key = next(k for k in plan.content["artifacts"] if plan.stage(k) == "source")
+    key = next(k for k in plan.artifacts if plan.stage(k) == "source")
     command = [sys.executable, "-m", "pipeline.backend.job_process", str(plan.path), key]
     with writer_lock(plan.folder(key)):
         second = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
@@ -287,7 +288,7 @@ def content_of(path: Path):
 
 def test_an_input_that_changed_after_it_was_made_is_refused(tmp_path: Path) -> None:
     plan = frozen(BASIC, tmp_path)
-    filtered = next(k for k in plan.content["artifacts"] if plan.stage(k) == "filter")
+    filtered = next(k for k in plan.artifacts if plan.stage(k) == "filter")
     source = make(plan, "source", only=plan.input_keys(filtered)[0])
     (source / "rows.parquet").write_bytes(b"not a table")
     with pytest.raises(StudyError, match=r"its input .* is damaged: .*rows.parquet: changed"):
@@ -296,7 +297,7 @@ def test_an_input_that_changed_after_it_was_made_is_refused(tmp_path: Path) -> N
 
 def test_an_unforeseen_error_is_a_message_with_its_log(tmp_path: Path) -> None:
     plan = frozen(BASIC, tmp_path)
-    filtered = next(k for k in plan.content["artifacts"] if plan.stage(k) == "filter")
+    filtered = next(k for k in plan.artifacts if plan.stage(k) == "filter")
     source = make(plan, "source", only=plan.input_keys(filtered)[0])
     rows = source / "rows.parquet"
     rows.write_bytes(b"x" * rows.stat().st_size)  # the right size, not the right content

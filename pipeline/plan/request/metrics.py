@@ -23,8 +23,6 @@ from pipeline.spec.levels import Problems
 
 BUILT_IN = ("accuracy", "tokens", "truncated", "token_efficiency")
 CURVES = ("reward", "accuracy_reward", "tokens", "truncated", "kl", "loss", "token_accuracy")
-LOGGED = {"sft": ("loss", "token_accuracy"), "rl": tuple(c for c in CURVES if c != "token_accuracy")}
-"""What the trainings of each stage log."""
 COLUMNS = ("correct", "accuracy", "tokens", "truncated")
 
 

@@ -13,9 +13,10 @@ from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import STEP, CellIndex, check_selector, chosen_levels
 from pipeline.plan.lower.cells import Lowered
-from pipeline.plan.request.metrics import LOGGED, Metrics
+from pipeline.plan.request.metrics import Metrics
 from pipeline.request.quantities import Curve, Extreme, Fact, Mean
 from pipeline.spec.levels import Problems
+from pipeline.stages import load_training
 
 MEASURE, METRIC = "measure", "metric"
 PICKS = ("max", "min")
@@ -256,10 +257,11 @@ class Quantities:
             for cell in self._match(merged)
             for index in runs.get(tuple(cell.as_dict().items()), {}).values()
         ]
-        logged = {self.lowered.runs[index].stage for index in found}
-        if found and (without := [stage for stage in sorted(logged) if column not in LOGGED[stage]]):
-            what = f"a training of stage {without[0]} logs no {column!r}"
-            return self.problems.add(path, what, f"It logs {', '.join(LOGGED[without[0]])}.")
+        for stage in sorted({self.lowered.runs[index].stage for index in found}):
+            logs = load_training(stage).logs
+            if column not in logs:
+                what = f"a training of stage {stage} logs no {column!r}"
+                return self.problems.add(path, what, f"It logs {', '.join(logs)}." if logs else "")
         if found:
             return Curve(column=column, runs=tuple(found), first=first, last=last, pick=pick)
         return self._note_nothing(merged, path, "Name cells that train.")
