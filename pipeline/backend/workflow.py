@@ -190,6 +190,16 @@ class Workflow:
                 "Use a profile of this project, or add `rerun-triggers: mtime` to yours.",
             )
 
+    @property
+    def stages(self) -> list[str]:
+        """The stages, one rule each, in the order in which a study goes through them."""
+        return list(self.plan.rules)
+
+    def describe_rules(self, snakemake: Any) -> None:
+        """Give each stage's rule its line for people: a loop over stages has no place for docstrings."""
+        for rule in snakemake.rules:
+            rule.docstring = self.plan.rules.get(rule.name)
+
     def record(self, stage: str) -> str:
         """The output pattern of a stage's rule."""
         return f"{self.plan.results}/{stage}/{{key}}/{RECORD}"

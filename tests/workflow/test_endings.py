@@ -91,7 +91,7 @@ def test_an_interpreter_that_does_not_start_is_named_with_its_environment(
 def test_a_damaged_input_is_noted_where_it_was_needed(tmp_path: Path) -> None:
     plan = frozen(tmp_path)
     filtered = first(plan, "filter")
-    (source,) = plan.input_keys(filtered)
+    (source,) = plan.artifact(filtered).input_keys
     execute(plan, source)
     (plan.folder(source) / "rows.parquet").write_bytes(b"")
     with pytest.raises(StageError, match="is damaged"):

@@ -43,7 +43,7 @@ def frozen(text: str, folder: Path) -> FrozenPlan:
 def make(plan: FrozenPlan, stage: str, *, only: str = "") -> Path:
     """Make the first artifact of a stage and everything that it needs; returns its folder."""
     key = next(k for k in plan.artifacts if plan.stage(k) == stage and only in k)
-    for parent in plan.input_keys(key):
+    for parent in plan.artifact(key).input_keys:
         if not is_done(plan.folder(parent)):
             make(plan, plan.stage(parent), only=parent)
     execute(plan, key)
@@ -208,7 +208,7 @@ def test_two_writers_of_one_artifact_do_not_interleave(tmp_path: Path) -> None:
 def test_verify_goes_on_after_a_record_and_a_file_that_cannot_be_read(tmp_path: Path, capsys) -> None:
     plan = frozen(BASIC, tmp_path)
     filtered = make(plan, "filter")
-    (source,) = plan.input_keys(filtered.name)
+    (source,) = plan.artifact(filtered.name).input_keys
     (plan.folder(source) / "record.json").write_bytes(b"\0")
     (filtered / "rows.parquet").rename(tmp_path / "kept")
     (filtered / "rows.parquet").symlink_to("/proc/self/mem")  # opens, and cannot be read
@@ -289,7 +289,7 @@ def content_of(path: Path):
 def test_an_input_that_changed_after_it_was_made_is_refused(tmp_path: Path) -> None:
     plan = frozen(BASIC, tmp_path)
     filtered = next(k for k in plan.artifacts if plan.stage(k) == "filter")
-    source = make(plan, "source", only=plan.input_keys(filtered)[0])
+    source = make(plan, "source", only=plan.artifact(filtered).input_keys[0])
     (source / "rows.parquet").write_bytes(b"not a table")
     with pytest.raises(StudyError, match=r"its input .* is damaged: .*rows.parquet: changed"):
         execute(plan, filtered)
@@ -298,7 +298,7 @@ def test_an_input_that_changed_after_it_was_made_is_refused(tmp_path: Path) -> N
 def test_an_unforeseen_error_is_a_message_with_its_log(tmp_path: Path) -> None:
     plan = frozen(BASIC, tmp_path)
     filtered = next(k for k in plan.artifacts if plan.stage(k) == "filter")
-    source = make(plan, "source", only=plan.input_keys(filtered)[0])
+    source = make(plan, "source", only=plan.artifact(filtered).input_keys[0])
     rows = source / "rows.parquet"
     rows.write_bytes(b"x" * rows.stat().st_size)  # the right size, not the right content
     with pytest.raises(StageError) as caught:
