@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.plan.compiled import Plan, StudyPlan
+from pipeline.stages import load
 
 REPORTS = "reports"
 INDEX = "index"
@@ -55,10 +56,14 @@ def link_artifacts(plan: Plan, study: StudyPlan, folder: Path) -> None:
         cell = folder / "_".join(f"{factor}={level}" for factor, level in unit.cell.items())
         step = f"-step{unit.step}" if unit.step is not None else ""
         name = f"{unit.measure}{step}-seed{unit.seed}"
-        policy = plan.artifacts[unit.policy]
-        _link(plan.results / policy.stage / unit.policy, cell / f"policy{step}-replicate{unit.replicate}")
-        _link(plan.results / "sample" / unit.completions, cell / f"completions-{name}")
-        _link(plan.results / "score" / unit.scores, cell / f"scores-{name}")
+        named = {
+            unit.policy: f"{step}-replicate{unit.replicate}",
+            unit.completions: f"-{name}",
+            unit.scores: f"-{name}",
+        }
+        for key, rest in named.items():
+            stage = plan.artifacts[key].stage
+            _link(plan.results / stage / key, cell / f"{load(stage).produces}{rest}")
 
 
 def _link(target: Path, link: Path) -> None:
