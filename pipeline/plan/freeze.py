@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pipeline.errors import RefusedError
+from pipeline.fingerprint import digest
 from pipeline.plan.artifact import Artifact, Settled
 from pipeline.plan.compiled import Plan
 from pipeline.plan.frozen import PLANS, FrozenArtifact, FrozenConfig, FrozenPlan, FrozenStudy, code_folder
@@ -46,8 +46,7 @@ def freeze(plan: Plan, site: Site) -> FrozenPlan:
         ],
         rules={stage.name: stage.summary for stage in in_order()},
     )
-    text = json.dumps(frozen.to_plain(), sort_keys=True)
-    return replace(frozen, path=frozen.path.with_stem(hashlib.sha256(text.encode()).hexdigest()[:12]))
+    return replace(frozen, path=frozen.path.with_stem(digest(frozen.to_text())))
 
 
 def write_frozen(plan: Plan, frozen: FrozenPlan) -> None:
@@ -56,7 +55,7 @@ def write_frozen(plan: Plan, frozen: FrozenPlan) -> None:
     snapshot_code(plan.results, frozen.code.name)
     requests = {study.report: study.request().to_plain() for study in plan.studies}
     frozen.path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(frozen.path, json.dumps({**frozen.to_plain(), "requests": requests}))
+    write_atomically(frozen.path, replace(frozen, requests=requests).to_text())
 
 
 def refuse_unpinned(plan: Plan) -> None:

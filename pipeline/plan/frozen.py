@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from pipeline.stages import Placement
 
 FORMAT = 2
 PLANS = "plans"
+
+_BEGIN, _NEXT, _END = ',\n"artifacts": {\n', ",\n", "\n}}"
+"""What stands around the lines of the artifacts in a file; JSON has no line break within a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,22 +78,25 @@ class FrozenArtifact:
 
 
 class _Artifacts(Mapping[str, FrozenArtifact]):
-    """The artifacts of a file, each typed when somebody asks for it: a job asks for a few of a hundred thousand."""
+    """The artifacts of a file, each read when somebody asks for it: a job needs a few of a hundred thousand."""
 
-    def __init__(self, plain: Mapping[str, Any]) -> None:
-        self._plain = plain
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = {line[1 : line.index('"', 1)]: line for line in lines}
+        self._typed: dict[str, FrozenArtifact] = {}
 
     def __getitem__(self, key: str) -> FrozenArtifact:
-        return FrozenArtifact(**self._plain[key])
+        if key not in self._typed:
+            self._typed[key] = FrozenArtifact(**json.loads(self._lines[key].partition(": ")[2]))
+        return self._typed[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self._plain
+        return key in self._lines
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._plain)
+        return iter(self._lines)
 
     def __len__(self) -> int:
-        return len(self._plain)
+        return len(self._lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,26 +200,29 @@ class FrozenPlan:
             "hints": {**artifact.hints, **request},
         }
 
-    def to_plain(self) -> dict[str, Any]:
-        """What goes into the file, and what the plan's fingerprint covers; without the requests."""
-        return {
+    def to_text(self) -> str:
+        """The file's text: JSON, with one artifact a line, so that a job need not parse those of others."""
+        head = {
             "format": FORMAT,
             "scheme": SCHEME,
             "studies": [asdict(study) for study in self.studies],
             "site": self.site.model_dump(mode="json"),
             "rules": self.rules,
             "configs": [asdict(settled) for settled in self.configs],
-            "artifacts": {key: artifact.to_plain() for key, artifact in self.artifacts.items()},
             "code": self.code.name,
             "commit": self.commit,
+            "requests": self.requests,
         }
+        lines = [f'"{key}": {json.dumps(artifact.to_plain())}' for key, artifact in self.artifacts.items()]
+        return f"{json.dumps(head)[:-1]}{_BEGIN}{_NEXT.join(lines)}{_END}"
 
 
 @functools.lru_cache(maxsize=2)
 def read_frozen(path: Path) -> FrozenPlan:
     """Read a frozen plan."""
     try:
-        content = json.loads(path.read_text())
+        head, begin, lines = path.read_text().partition(_BEGIN)
+        content = json.loads(f"{head}}}" if begin else head)
     except FileNotFoundError:
         raise InputError(
             f"there is no frozen plan {path}", "Start the run again; it freezes a new plan."
@@ -222,12 +231,14 @@ def read_frozen(path: Path) -> FrozenPlan:
         raise InputError(f"{path}: not a frozen plan: {error}", "Start the run again.") from None
     if content.get("format") != FORMAT:
         raise InputError(f"{path}: a frozen plan of another format", "Start the run again with this version.")
+    if not lines.endswith(_END):
+        raise InputError(f"{path}: not a frozen plan: its end is missing", "Start the run again.")
     results = Path(content["site"]["results"])
     return FrozenPlan(
         path=path,
         site=Site.model_validate(content["site"]),
         configs=[FrozenConfig.from_plain(plain) for plain in content["configs"]],
-        artifacts=_Artifacts(content["artifacts"]),
+        artifacts=_Artifacts(lines.removesuffix(_END).split(_NEXT)),
         code=code_folder(results, content["code"]),
         commit=content["commit"],
         studies=[FrozenStudy(**plain) for plain in content["studies"]],

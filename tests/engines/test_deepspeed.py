@@ -104,7 +104,7 @@ def make_plan(results: Path, key: str, config: SftConfig | RlConfig) -> FrozenPl
         },
         code=code_folder(results, code_digest()),
     )
-    plan.path.write_text(json.dumps({**plan.to_plain(), "requests": {}}))
+    plan.path.write_text(plan.to_text())
     return plan
 
 
