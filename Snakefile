@@ -36,21 +36,7 @@ rule all:
     localrule: True
 
 
-include: "rules/source.smk"
-include: "rules/filter.smk"
-include: "rules/mix.smk"
-include: "rules/subset.smk"
-include: "rules/base.smk"
-include: "rules/sft.smk"
-include: "rules/rl.smk"
-include: "rules/checkpoint.smk"
-include: "rules/sample.smk"
-include: "rules/score.smk"
-include: "rules/judge.smk"
-include: "rules/select.smk"
-include: "rules/solve.smk"
-include: "rules/dialogue.smk"
-include: "rules/synthesise.smk"
-include: "rules/compress.smk"
-include: "rules/analyse.smk"
-include: "rules/report.smk"
+include: "rules/stages.smk"
+
+
+STUDY.describe_rules(workflow)  # for `snakemake --list`

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline import stages
 from pipeline.plan.compiled import compile_plan
-from pipeline.plan.frozen import freeze
+from pipeline.plan.freeze import freeze
 from pipeline.site import Site
 
 _HEAD = """\
@@ -55,5 +55,5 @@ def write_peer(spec: Path, folder: Path) -> Path:
     graph["all"] = [path[study.report] for study in plan.studies]
     (folder / "graph.json").write_text(json.dumps(graph))
     target = folder / "peer.smk"
-    target.write_text(_HEAD + "".join(_RULE.format(stage=stage) for stage in stages.NAMES))
+    target.write_text(_HEAD + "".join(_RULE.format(stage=stage) for stage in stages.names()))
     return target

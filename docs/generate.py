@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import types
 import typing
 from collections.abc import Iterator
@@ -100,9 +101,9 @@ def _stages() -> str:
         "`content` fields decide an artifact's identity; `placement` fields never do.",
         "",
     ]
-    for name in stages.NAMES:
-        module = stages.load(name)
-        lines += [f"## {name}", "", _doc(module), "", *_models(module.Config, roles=True)]
+    for stage in stages.in_order():
+        doc = _doc(importlib.import_module(f"pipeline.stages.{stage.name}"))
+        lines += [f"## {stage.name}", "", doc, "", *_models(stage.config, roles=True)]
     return "\n".join(lines)
 
 

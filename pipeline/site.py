@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pipeline import stages
 from pipeline.errors import Location, SpecErrors, suggest
 from pipeline.locate import read_yaml
-from pipeline.spec.problems import place_in, problems_of
 from pipeline.store.job import QUIET
 
 DEFAULT = Path("envs/site.yaml")
@@ -91,7 +90,7 @@ class Site(SiteModel):
     @field_validator("stages", "local_stages")
     @classmethod
     def _names_stages(cls, named: Collection[str], info: ValidationInfo) -> Collection[str]:
-        known = (*stages.NAMES, *(["default"] if info.field_name == "stages" else []))
+        known = (*stages.names(), *(["default"] if info.field_name == "stages" else []))
         for name in named:
             if name not in known:
                 raise ValueError(f"there is no stage {name!r}\n{suggest(name, known)}")
@@ -133,6 +132,9 @@ class Site(SiteModel):
 
 def read_site(config: Mapping[str, Any], *, default: Path = DEFAULT) -> Site:
     """The site of a Snakemake configuration, or the default file's; SpecErrors where values do not fit."""
+    # Every job holds a site, which was settled when its plan was frozen: none should wait for the spec's words.
+    from pipeline.spec.problems import place_in, problems_of
+
     values = {key: value for key, value in config.items() if key not in CONTROL_KEYS}
     locate = lambda path, key: Location("the profile's site file", 1, 1)
     if not set(values) - {"results"} and default.is_file():

@@ -1,11 +1,13 @@
 """The process that does one stage's work, under the environment that the site names for it.
 
 Called by `pipeline.backend.job_process` as `python -m pipeline.backend.stage_process JOB.json`; it validates the job again, runs
-the stage and leaves its facts beside the job file, or a note of one clear message.
+the engine of the stage's name (nothing else imports one) and leaves its facts beside the job file, or a note of one
+clear message.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import os
@@ -72,18 +74,19 @@ def _wait_for_all() -> None:
 
 
 def _run(described: dict[str, Any]) -> dict[str, Any]:
-    stage = stages.load(described["stage"])
+    config = stages.load(described["stage"]).config
     job = Job(
         key=described["key"],
         stage=described["stage"],
-        config=stage.Config.model_validate_json(json.dumps(described["config"])),
+        config=config.model_validate_json(json.dumps(described["config"])),
         seed=described["seed"],
         inputs={role: tuple(Path(p) for p in paths) for role, paths in described["inputs"].items()},
         folder=Path(described["folder"]),
         title=described["title"],
         hints=described["hints"],
     )
-    return stage.run(job)
+    facts: dict[str, Any] = importlib.import_module(f"pipeline.engines.{job.stage}").run(job)
+    return facts
 
 
 def _fail(folder: Path, error: StudyError) -> int:

@@ -11,6 +11,7 @@ run them again. All other inputs are `ancient`: an artifact's name says what is 
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import inspect
 import os
@@ -21,10 +22,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline.backend.warm.client import WORTHWHILE, is_heavy, start_server
+from pipeline.backend.warm.client import WORTHWHILE, start_server
 from pipeline.errors import RefusedError, StudyError
 from pipeline.plan.compiled import Plan, compile_plan
-from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
+from pipeline.plan.freeze import freeze, write_frozen
+from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.site import Site, read_site
 from pipeline.store.attempts import failure_of
 from pipeline.store.paths import benchmark_text, job_log_text, record_text
@@ -119,7 +121,7 @@ class _of_jobs:
             return method(workflow, *given, **named)
 
         parameters = list(inspect.signature(method).parameters.values())[1:]
-        of_job.__signature__ = inspect.Signature(parameters)
+        of_job.__dict__["__signature__"] = inspect.Signature(parameters)
         workflow.__dict__[self.name] = of_job  # found before this descriptor from now on
         return of_job
 
@@ -130,35 +132,34 @@ class Workflow:
     def __init__(self, plan: FrozenPlan, compiled: Plan | None = None, snakemake: Any = None) -> None:
         self.plan = plan
         self._compiled = compiled
+        """What is not on disk yet: None from the moment at which the graph is built."""
         self._snakemake = snakemake
         self._done: frozenset[str] = compiled.done if compiled is not None else frozenset()
-        results = str(plan.results)
-        self._records = {k: record_text(results, plan.stage(k), k) for k in plan.content["artifacts"]}
+        self._record_of = functools.cache(self._record_path)
         self._words = self._command_words()
-        self._is_prepared = compiled is None
 
     def targets(self, _: Any) -> list[str]:
         """The records of the studies' reports."""
         self._prepare()
-        return [self._records[study["report"]] for study in self.plan.content["studies"]]
+        return [self._record_of(study.report) for study in self.plan.studies]
 
     def _prepare(self) -> None:
         """When the graph is built: refuse triggers that re-run finished work; put the plan on disk, or print it.
 
         (While the Snakefile is read, Snakemake does not know yet whether this is a dry run.)
         """
-        if self._is_prepared:
+        compiled, self._compiled = self._compiled, None
+        if compiled is None:
             return
-        self._is_prepared = True
         try:
             self._refuse_triggers()
             if self._snakemake.executor_plugin is None:
                 return
             if self._snakemake.dryrun:
-                atexit.register(_print_counts, self._compiled)
+                atexit.register(_print_counts, compiled)
                 return
-            write_frozen(self._compiled, self.plan)
-            self._warm_up()
+            write_frozen(compiled, self.plan)
+            self._warm_up(compiled)
         except (StudyError, OSError) as error:
             _stop(failure_of(error, self.plan.results))
         settings = self._snakemake.dag_settings
@@ -168,14 +169,14 @@ class Workflow:
         else:
             _keep_records()
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, compiled: Plan) -> None:
         """Start the server that CPU jobs are forked from, where enough of them will run beside this process."""
         jobs = [
             key
-            for key in self._compiled.to_run
-            if is_heavy(self.plan.stage(key), self.plan.inputs(key))
-            and not self._gpus(key)
-            and not self.plan.lead(key)
+            for key in compiled.to_run
+            if self.plan.is_heavy(key)
+            and not self.plan.placement(key).gpus
+            and self.plan.artifact(key).lead is None
         ]
         is_local = self._snakemake.executor_plugin.common_settings.local_exec
         if is_local and self.site.warm_start and len(jobs) >= WORTHWHILE:
@@ -188,6 +189,16 @@ class Workflow:
                 f"Snakemake's re-run triggers are {', '.join(sorted(triggers))}: finished work would run again",
                 "Use a profile of this project, or add `rerun-triggers: mtime` to yours.",
             )
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages, one rule each, in the order in which a study goes through them."""
+        return list(self.plan.rules)
+
+    def describe_rules(self, snakemake: Any) -> None:
+        """Give each stage's rule its line for people: a loop over stages has no place for docstrings."""
+        for rule in snakemake.rules:
+            rule.docstring = self.plan.rules.get(rule.name)
 
     def record(self, stage: str) -> str:
         """The output pattern of a stage's rule."""
@@ -208,14 +219,14 @@ class Workflow:
 
         self._prepare()
         key = wildcards.key
-        if key in self._done or key not in self._records:
+        if key in self._done or key not in self.plan.artifacts:
             return []
-        return [ancient(self._records[name]) for name in self.plan.waits_for(key)]
+        return [ancient(self._record_of(name)) for name in self.plan.waits_for(key)]
 
     @_of_jobs
     def title(self, wildcards: Any) -> str:
         """What the job makes, in the study's words."""
-        return self.plan.title(wildcards.key)
+        return self.plan.artifact(wildcards.key).title
 
     @_of_jobs
     def command(self, wildcards: Any) -> str:
@@ -229,7 +240,7 @@ class Workflow:
     def resources(self, stage: str) -> dict[str, Any]:
         """What a stage's jobs ask for: a value where all agree, a function of the job elsewhere, no entry for nothing."""
         asked = self.site.resources(stage)
-        uses_gpus = any(c["stage"] == stage and c["config"].get("gpus") for c in self.plan.content["configs"])
+        uses_gpus = any(c.stage == stage and c.placement.gpus for c in self.plan.configs)
         found = {
             "cpus_per_task": asked.cpus,
             "mem_mb": asked.mem_mb,
@@ -245,17 +256,18 @@ class Workflow:
     def runtime(self, wildcards: Any, attempt: int) -> int:
         """Minutes of a job: doubled on each retry, up to the site's limit."""
         first = self.site.resources(self.plan.stage(wildcards.key)).runtime_minutes
-        return min(first * 2 ** (attempt - 1), self.site.max_runtime_minutes)
+        return min(first << (attempt - 1), self.site.max_runtime_minutes)
 
     @_of_jobs
     def partition(self, wildcards: Any) -> str | None:
         """SLURM partition of a job with or without GPUs; None leaves it to the cluster."""
-        return self.site.partitions.gpu if self._gpus(wildcards.key) else self.site.partitions.cpu
+        partitions = self.site.partitions
+        return partitions.gpu if self.plan.placement(wildcards.key).gpus else partitions.cpu
 
     @_of_jobs
     def gres(self, wildcards: Any) -> str | None:
         """SLURM generic resources of a job: GPUs; None for a CPU job."""
-        gpus = self._gpus(wildcards.key)
+        gpus = self.plan.placement(wildcards.key).gpus
         if not gpus:
             return None
         return ":".join(["gpu", *([self.site.gpu_type] if self.site.gpu_type else []), str(gpus)])
@@ -274,8 +286,8 @@ class Workflow:
         """The site's values."""
         return self.plan.site
 
-    def _gpus(self, key: str) -> int:
-        return self.plan.config(key).get("gpus", 0)
+    def _record_path(self, key: str) -> str:
+        return record_text(str(self.plan.results), self.plan.stage(key), key)
 
     def _command_words(self) -> str:
         words = ["env", f"PYTHONPATH={self.plan.code}", "PYTHONSAFEPATH=1"]

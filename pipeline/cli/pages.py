@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.plan.compiled import Plan, StudyPlan
+from pipeline.stages import load
 from pipeline.store.paths import index_path, report_path
 
 
@@ -53,9 +54,13 @@ def link_artifacts(plan: Plan, study: StudyPlan, folder: Path) -> None:
         cell = folder / "_".join(f"{factor}={level}" for factor, level in unit.cell.items())
         step = f"-step{unit.step}" if unit.step is not None else ""
         name = f"{unit.measure}{step}-seed{unit.seed}"
-        _link(plan.folder(unit.policy), cell / f"policy{step}-replicate{unit.replicate}")
-        _link(plan.folder(unit.completions), cell / f"completions-{name}")
-        _link(plan.folder(unit.scores), cell / f"scores-{name}")
+        named = {
+            unit.policy: f"{step}-replicate{unit.replicate}",
+            unit.completions: f"-{name}",
+            unit.scores: f"-{name}",
+        }
+        for key, rest in named.items():
+            _link(plan.folder(key), cell / f"{load(plan.artifacts[key].stage).produces}{rest}")
 
 
 def _link(target: Path, link: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.plan.compiled import Plan
-from pipeline.plan.lower.sources import hub_names as hub_names_of
 from pipeline.spec.lock import KINDS, Lock
 from pipeline.store.atomic import write_atomically
 
@@ -54,12 +53,7 @@ def pin_names(plan: Plan, *, is_update: bool, ask: Ask = ask_hub) -> Iterator[st
 
 def hub_names(plan: Plan) -> set[tuple[str, str]]:
     """(kind, name) of every hub name of a plan."""
-    return {
-        (kind, name)
-        for settled in plan.settled
-        if settled.stage in ("base", "source", "filter")
-        for kind, name, _ in hub_names_of(settled.config)
-    }
+    return {(name.kind, name.name) for name in plan.hub_names()}
 
 
 def _write(path: Path, lock: Lock) -> None:

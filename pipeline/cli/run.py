@@ -21,7 +21,7 @@ from pipeline.cli.text import failure_text, verdict_lines
 from pipeline.errors import RefusedError
 from pipeline.locate import read_yaml
 from pipeline.plan.compiled import Plan, compile_plan
-from pipeline.plan.frozen import refuse_unpinned
+from pipeline.plan.freeze import refuse_unpinned
 from pipeline.plan.status import failures, in_one_value, progress_line
 from pipeline.plan.text import counts_table
 from pipeline.site import DEFAULT

@@ -8,20 +8,19 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from pipeline.plan.text import plural
+from pipeline.stages import in_order
 
 if TYPE_CHECKING:
     from pipeline.plan.compiled import Plan, StudyPlan
     from pipeline.plan.explain import Explanation
     from pipeline.plan.status import Failure, StatusGrid
 
-TRAINING = ("base", "sft", "rl")
-
 
 def size_line(study: StudyPlan, plan: Plan) -> str:
     """`12 cells × 3 replicates, 31 trainings after sharing`."""
     own = trainings(study, plan)
     replicates = len(study.study.spec.replicates.seeds)
-    parts = ", ".join(f"{own[stage]} {stage}" for stage in TRAINING if own[stage])
+    parts = ", ".join(f"{own[stage.name]} {stage.name}" for stage in in_order() if own[stage.name])
     total = sum(own.values())
     return (
         f"{plural(len(study.lowered.cells), 'cell')} × {plural(replicates, 'replicate')}, "

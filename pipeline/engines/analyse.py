@@ -25,7 +25,7 @@ BATCH_ROWS = 1024
 """Responses held at once."""
 
 
-def measure(job: Job) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Measure input `completions`; returns the number of responses, each column's mean, and seconds."""
     started = time.monotonic()
     source = job.one("completions") / "completions.parquet"

@@ -15,7 +15,7 @@ from pipeline.store.atomic import replaced_folder
 from pipeline.store.job import Job
 
 
-def publish_step(job: Job) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Leave the policy of the step in job.folder/model/; facts say where it came from."""
     run, step = job.one("run"), job.config.step
     saved = run / "steps" / str(step) / "model"

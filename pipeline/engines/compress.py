@@ -29,8 +29,9 @@ PART_ROWS = 256
 _NOTES = ("_reason", "_tokens", "_kept_tokens")
 
 
-def compress(job: Job, config: CompressConfig) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/rows.parquet; the facts count rows, reasons, and tokens kept at every rate."""
+    config: CompressConfig = job.config
     started = time.monotonic()
     source = job.one("rows") / "rows.parquet"
     rows, total = _open_rows(source), count_rows(source)

@@ -30,7 +30,7 @@ from pipeline.store.job import Job
 _ANSWER = ("position", "response", "n_tokens", "finish_reason")
 
 
-def hold_dialogues(job: Job) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/dialogues.parquet; returns counts (dialogues, complete, cut per turn) and speed."""
     config: DialogueConfig = job.config
     problems = read_problems(job.one("rows") / "rows.parquet")

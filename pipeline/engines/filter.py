@@ -32,8 +32,9 @@ from pipeline.store.atomic import replaced_file
 from pipeline.store.job import Job
 
 
-def filter_rows(job: Job, config: FilterConfig) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/rows.parquet; the facts give per filter rows in, rows out, reasons and examples."""
+    config: FilterConfig = job.config
     quiet_libraries()
     context = make_context(job, config)
     with Workers(context.processes) as workers:

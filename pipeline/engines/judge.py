@@ -54,7 +54,7 @@ class Engine(Protocol):
         """The packages that decided the replies."""
 
 
-def judge(job: Job) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Judge input `completions` or `rows`; leaves verdicts.parquet and returns counts, requests and tokens."""
     started = time.monotonic()
     module = judges.get(job.config.judge)

@@ -27,8 +27,9 @@ from pipeline.stages.mix import MixConfig
 from pipeline.store.job import Job
 
 
-def mix(job: Job, config: MixConfig) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/rows.parquet; the facts say what each part had and gave."""
+    config: MixConfig = job.config
     paths = [folder / "rows.parquet" for folder in job.inputs.get("rows", ())]
     ids = [scan_ids(path) for path in paths]
     available = tuple(len(part) for part in ids)

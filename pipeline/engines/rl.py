@@ -13,7 +13,7 @@ from pipeline.store.job import Job
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Train the policy; the facts are those of `train`."""
+    """Train on inputs `policy` and `data`; leaves model/, steps/<n>/model/ and log.parquet."""
     return train(
         job,
         job.config,

@@ -20,7 +20,7 @@ from pipeline.store.job import Job
 VERDICTS = ("right", "wrong", "unparsable", "timeout", "truncated")
 
 
-def score(job: Job) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Grade input `completions` with job.config; returns counts, accuracy and seconds."""
     started = time.monotonic()
     source = job.one("completions") / "completions.parquet"

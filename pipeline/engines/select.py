@@ -23,8 +23,9 @@ SHARE = "solved_share"
 _NOTED = "_solved_share"
 
 
-def select(job: Job, config: SelectConfig) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/rows.parquet; the facts count rows in and out, reasons, and samples behind them."""
+    config: SelectConfig = job.config
     source = job.one("rows") / "rows.parquet"
     rows_in = count_rows(source)
     if rows_in == 0:

@@ -21,6 +21,11 @@ from pipeline.stages.sft import SftConfig
 from pipeline.store.job import Job
 
 
+def run(job: Job) -> dict[str, Any]:
+    """Train on inputs `policy` and `data`; leaves model/ and log.parquet in the artifact's folder."""
+    return train(job, job.config, policy=job.one("policy") / "model", rows=job.one("data") / "rows.parquet")
+
+
 def train(job: Job, config: SftConfig, *, policy: Path, rows: Path) -> dict[str, Any]:
     """Fine-tune `policy` on `rows` (rows.parquet); leaves model/ and log.parquet in the job's folder.
 

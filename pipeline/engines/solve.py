@@ -37,7 +37,7 @@ from pipeline.store.job import Job
 COLUMNS = (*requests.COLUMNS, "round", "correct")
 
 
-def solve(job: Job) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/completions.parquet: every draw with its round and whether it is correct.
 
     The facts give per round: problems tried and solved, draws; then totals, the unsolved problems, speed.

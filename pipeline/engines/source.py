@@ -24,8 +24,9 @@ from pipeline.stages.source import SourceConfig, digest_path
 from pipeline.store.job import Job
 
 
-def make_rows(job: Job, config: SourceConfig) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/rows.parquet and return what came in, what went out and why the rest did not."""
+    config: SourceConfig = job.config
     dropped = DroppedRows()
     store = RowStore(job.work, config.label)
     rows_in = 0

@@ -15,8 +15,9 @@ from pipeline.stages.synthesise import SynthesiseConfig
 from pipeline.store.job import Job
 
 
-def synthesise(job: Job, config: SynthesiseConfig) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Write job.folder/rows.parquet; the facts count rows in and out, reasons, problems and classes."""
+    config: SynthesiseConfig = job.config
     given = [role for role in ("dialogues", "completions") if job.inputs.get(role)]
     if len(given) != 1:
         raise InputError(

@@ -17,7 +17,6 @@ from pipeline.fingerprint import canonical_json, digest
 from pipeline.plan.artifact import Artifact, Settled, settle
 from pipeline.plan.graph import Graph
 from pipeline.plan.lower.cells import Lowered, lower_study
-from pipeline.plan.lower.sources import unpinned_names
 from pipeline.plan.request.claims import compile_claims
 from pipeline.plan.request.identity import digest_request
 from pipeline.plan.request.metrics import Metrics
@@ -28,6 +27,7 @@ from pipeline.request.quantities import Fact, leaves
 from pipeline.spec import read_study
 from pipeline.spec.lock import FILE_NAME
 from pipeline.spec.study import Study
+from pipeline.stages.report import ReportConfig
 from pipeline.store.paths import artifact_path
 from pipeline.store.record import is_recorded, is_started, list_begun
 
@@ -115,30 +115,25 @@ class Plan:
     @functools.cached_property
     def unpinned(self) -> tuple[tuple[str, str], ...]:
         """(kind, name) of every hub name without a commit."""
-        stages_of_names = ("source", "base", "filter")
-        return tuple(
-            sorted(
-                {
-                    name
-                    for settled in self.settled
-                    if settled.stage in stages_of_names
-                    for name in unpinned_names(settled.config)
-                }
-            )
-        )
+        return tuple(sorted({(name.kind, name.name) for name in self.hub_names() if not name.is_pinned}))
+
+    def hub_names(self) -> Iterator[stages.HubName]:
+        """Every repository that a configuration takes from the hub, as often as it is taken."""
+        for settled in self.settled:
+            yield from stages.load(settled.stage).hub_names(settled.config)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Per stage: artifacts, done, to run."""
         table: dict[str, dict[str, int]] = {}
         done, to_run = self.done, self.to_run
-        for stage in stages.NAMES:
-            table[stage] = {"artifacts": 0, "done": 0, "to_run": 0}
+        for stage in stages.in_order():
+            table[stage.name] = {"artifacts": 0, "done": 0, "to_run": 0}
         for key, artifact in self.artifacts.items():
             row = table[artifact.settled.stage]
             row["artifacts"] += 1
             row["done"] += key in done
             row["to_run"] += key in to_run
-        return {stage: row for stage, row in table.items() if row["artifacts"]}
+        return {name: row for name, row in table.items() if row["artifacts"]}
 
 
 def compile_plan(specs: Sequence[Path], *, results: Path = Path("results")) -> Plan:
@@ -220,7 +215,6 @@ def _add_report(
     content: str,
 ) -> str:
     """The report's artifact: named by what it measures and claims, not by titles or questions."""
-    module = stages.load("report")
     inputs: dict[str, tuple[str, ...]] = {
         "scores": tuple(dict.fromkeys(unit.scores for unit in lowered.units))
     }
@@ -229,8 +223,8 @@ def _add_report(
         inputs["analyses"] = measured
     if counted := _counted(claims):
         inputs["data"] = counted
-    config = module.Config(study=study.name, content=content)
-    settled: Settled = settle("report", module.VERSION, config, len(graph.settled))
+    config = ReportConfig(study=study.name, content=content)
+    settled = settle("report", stages.load("report").version, config, len(graph.settled))
     graph.settled.append(settled)
     ordered = tuple(sorted(inputs.items()))
     key = f"{study.name}-{digest(canonical_json([settled.identity, settled.version, study.name]))}"

@@ -1,47 +1,131 @@
 """The frozen plan: what a run executes from its first job to its last, whatever is edited meanwhile.
 
-`results/plans/<fingerprint>.json` holds every artifact with its configuration, inputs and hints, the site's
-values and the reports' requests; `results/plans/code/<digest>/` holds the package that jobs run.
-Both are written once, atomically, and never changed.
+Every job reads one, so nothing of the planner is imported here; `pipeline.plan.freeze` writes it.
+
+`results/plans/<fingerprint>.json` holds every artifact with its configuration, inputs and hints, where each configuration's
+jobs run, the site's values and the reports' requests; `results/plans/code/<digest>/` holds the package that jobs run.
+Both are written once, atomically, and never changed; a plan is read by no other code than the one beside it, so a
+new format needs no reader of the old one.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
-import shutil
-import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeline.errors import InputError, RefusedError
+from pipeline.errors import InputError
 from pipeline.fingerprint import SCHEME
-from pipeline.plan.artifact import Artifact
 from pipeline.site import Site
-from pipeline.store.atomic import added_folder, write_atomically
-from pipeline.store.paths import artifact_path, code_path, plan_path
+from pipeline.stages import Placement
+from pipeline.store.paths import artifact_path, code_path
 
-if TYPE_CHECKING:  # every job reads a frozen plan: none should wait for the planner's modules
-    from pipeline.plan.compiled import Plan
+FORMAT = 2
 
-FORMAT = 1
-PACKAGE = Path(__file__).resolve().parents[1]
+_BEGIN, _NEXT, _END = ',\n"artifacts": {\n', ",\n", "\n}}"
+"""What stands around the lines of the artifacts in a file; JSON has no line break within a value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenConfig:
+    """A stage's configuration, shared by artifacts, and what the stage says of it."""
+
+    stage: str
+    version: int
+    config: Mapping[str, Any]
+    """Content and placement, as the stage's process validates them again."""
+    identity: Mapping[str, Any]
+    placement: Placement
+    imports_torch: bool
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> FrozenConfig:
+        """The value that `asdict` made plain."""
+        return cls(**{**plain, "placement": Placement(**plain["placement"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenArtifact:
+    """One artifact to make."""
+
+    config: int
+    """Its place in the plan's configurations."""
+    seed: int
+    title: str
+    inputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Role → keys."""
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    """What its job may know and no identity holds: steps to publish, siblings to serve with the same model."""
+    lead: str | None = None
+    """The job that does the work on its behalf, if another one does."""
+
+    @property
+    def input_keys(self) -> list[str]:
+        """The keys of all inputs."""
+        return [key for keys in self.inputs.values() for key in keys]
+
+    def to_plain(self) -> dict[str, Any]:
+        """What goes into the file: nothing that says nothing, for a plan may hold a hundred thousand."""
+        plain = {"config": self.config, "seed": self.seed, "title": self.title, "inputs": self.inputs}
+        if self.hints:
+            plain["hints"] = self.hints
+        if self.lead is not None:
+            plain["lead"] = self.lead
+        return plain
+
+
+class _Artifacts(Mapping[str, FrozenArtifact]):
+    """The artifacts of a file, each read when somebody asks for it: a job needs a few of a hundred thousand."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = {line[1 : line.index('"', 1)]: line for line in lines}
+        self._typed: dict[str, FrozenArtifact] = {}
+
+    def __getitem__(self, key: str) -> FrozenArtifact:
+        if key not in self._typed:
+            self._typed[key] = FrozenArtifact(**json.loads(self._lines[key].partition(": ")[2]))
+        return self._typed[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._lines
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenStudy:
+    """A study of a plan: its file and the artifact of its report."""
+
+    name: str
+    spec: str
+    report: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class FrozenPlan:
-    """A plan as jobs and Snakemake's rules see it; a thin reading of its JSON."""
+    """A plan as jobs and Snakemake's rules see it."""
 
-    content: Mapping[str, Any]
     path: Path
-
-    @functools.cached_property
-    def site(self) -> Site:
-        """The site's values when the run began."""
-        return Site.model_validate(self.content["site"])
+    site: Site
+    """The site's values when the run began; its results are the plan's."""
+    configs: Sequence[FrozenConfig]
+    artifacts: Mapping[str, FrozenArtifact]
+    code: Path
+    """The folder that holds the package that jobs run."""
+    commit: str = "unknown"
+    """The commit of the code when the run began."""
+    studies: Sequence[FrozenStudy] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """Stage → its line for people, in the order in which a study goes through them."""
+    requests: Mapping[str, Any] = field(default_factory=dict)
+    """Report's key → what it is asked to show; only in a plan that was written down."""
 
     @property
     def fingerprint(self) -> str:
@@ -49,146 +133,96 @@ class FrozenPlan:
         return self.path.stem
 
     @property
-    def commit(self) -> str:
-        """The commit of the code when the run began."""
-        return self.content["commit"]
-
-    @property
     def results(self) -> Path:
         """The folder of all artifacts."""
-        return Path(self.content["site"]["results"])
+        return Path(self.site.results)
 
-    @property
-    def code(self) -> Path:
-        """The folder that holds the package that jobs run."""
-        return code_path(self.results, self.content["code"]).absolute()
-
-    def _entry(self, key: str) -> list[Any]:
+    def artifact(self, key: str) -> FrozenArtifact:
+        """One artifact; InputError where the plan has none of this name."""
         try:
-            return self.content["artifacts"][key]
+            return self.artifacts[key]
         except KeyError:
             raise InputError(
                 f"the plan {self.fingerprint} has no artifact {key!r}", "Name a key that `studyc plan` lists."
             ) from None
 
-    def _settled(self, key: str) -> Mapping[str, Any]:
-        return self.content["configs"][self._entry(key)[0]]
+    def settled(self, key: str) -> FrozenConfig:
+        """The configuration of an artifact."""
+        return self.configs[self.artifact(key).config]
 
     def stage(self, key: str) -> str:
         """The stage that makes an artifact."""
-        return self._settled(key)["stage"]
+        return self.settled(key).stage
+
+    def placement(self, key: str) -> Placement:
+        """Where an artifact's job runs."""
+        return self.settled(key).placement
 
     def folder(self, key: str) -> Path:
         """The folder of an artifact."""
         return artifact_path(self.results, self.stage(key), key)
 
-    def config(self, key: str) -> Mapping[str, Any]:
-        """An artifact's configuration, content and placement."""
-        return self._settled(key)["config"]
-
-    def title(self, key: str) -> str:
-        """What an artifact is, in the study's words."""
-        return self._entry(key)[3]
-
-    def inputs(self, key: str) -> Mapping[str, list[str]]:
-        """Role → keys."""
-        return self._entry(key)[2]
-
-    def input_keys(self, key: str) -> list[str]:
-        """The keys of all inputs."""
-        return [name for keys in self.inputs(key).values() for name in keys]
+    def is_heavy(self, key: str) -> bool:
+        """Whether a job spends seconds on imports: by its stage, or for a tokenizer."""
+        artifact = self.artifact(key)
+        return self.configs[artifact.config].imports_torch or "policy" in artifact.inputs
 
     def waits_for(self, key: str) -> list[str]:
-        """The keys that a job must not start before: its inputs, and the job that samples on its behalf."""
-        names = [name for keys in self._entry(key)[2].values() for name in keys]
-        lead = self.lead(key)
-        return [*names, lead] if lead else names
-
-    def lead(self, key: str) -> str | None:
-        """The job that samples on an artifact's behalf, if another one does."""
-        return self._entry(key)[4].get("lead")
-
-    def environment(self, key: str) -> str:
-        """The environment of envs/ that an artifact's stage runs under."""
-        return self._settled(key)["environment"]
+        """The keys that a job must not start before: its inputs, and the job that works on its behalf."""
+        artifact = self.artifact(key)
+        return artifact.input_keys if artifact.lead is None else [*artifact.input_keys, artifact.lead]
 
     def identity(self, key: str) -> dict[str, Any]:
         """Stage, version, seed and fingerprint scheme for the record."""
-        settled = self._settled(key)
-        return {"stage": settled["stage"], "version": settled["version"], "seed": self._entry(key)[1], "scheme": SCHEME,
-                "content": settled["identity"]}  # fmt: skip
+        settled = self.settled(key)
+        return {
+            "stage": settled.stage,
+            "version": settled.version,
+            "seed": self.artifact(key).seed,
+            "scheme": SCHEME,
+            "content": settled.identity,
+        }
 
     def job(self, key: str) -> dict[str, Any]:
         """The job file of an artifact."""
-        _, seed, inputs, title, hints = self._entry(key)
-        if self.stage(key) == "report":
-            hints = {**hints, "request": self.content["requests"][key]}
+        artifact, settled = self.artifact(key), self.settled(key)
+        request = {"request": self.requests[key]} if key in self.requests else {}
         return {
             "key": key,
-            "stage": self.stage(key),
-            "config": self.config(key),
-            "seed": seed,
-            "inputs": {role: [str(self.folder(name)) for name in names] for role, names in inputs.items()},
+            "stage": settled.stage,
+            "config": settled.config,
+            "seed": artifact.seed,
+            "inputs": {
+                role: [str(self.folder(name)) for name in names] for role, names in artifact.inputs.items()
+            },
             "folder": str(self.folder(key)),
-            "title": title,
-            "hints": {name: value for name, value in hints.items() if name != "lead"},
+            "title": artifact.title,
+            "hints": {**artifact.hints, **request},
         }
 
-
-def freeze(plan: Plan, site: Site) -> FrozenPlan:
-    """The frozen form of a plan, in memory, with the path that it will have; `write_frozen` puts it there."""
-    hints = _families(plan)
-    artifacts = {
-        key: [
-            artifact.settled.index,
-            artifact.seed,
-            {role: list(keys) for role, keys in artifact.inputs},
-            artifact.title,
-            {**artifact.hints, **hints.get(key, {})},
-        ]
-        for key, artifact in plan.artifacts.items()
-    }
-    content = {
-        "format": FORMAT,
-        "scheme": SCHEME,
-        "studies": [
-            {"name": s.study.name, "spec": s.study.document.file, "report": s.report} for s in plan.studies
-        ],
-        "site": {**site.model_dump(mode="json"), "results": str(plan.results)},
-        "configs": [_config_entry(settled) for settled in plan.settled],
-        "artifacts": artifacts,
-        "code": code_digest(),
-        "commit": code_commit(),
-    }
-    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-    return FrozenPlan(content, plan_path(plan.results, name))
-
-
-def write_frozen(plan: Plan, frozen: FrozenPlan) -> None:
-    """Put a frozen plan on disk, with the reports' requests and the package that its jobs will run."""
-    refuse_unpinned(plan)
-    snapshot_code(plan.results, frozen.content["code"])
-    requests = {study.report: study.request().to_plain() for study in plan.studies}
-    frozen.path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(frozen.path, json.dumps({**frozen.content, "requests": requests}))
-
-
-def refuse_unpinned(plan: Plan) -> None:
-    """Raise RefusedError where a hub name has no commit: a run of it could not be repeated."""
-    if plan.unpinned:
-        names = ", ".join(name for _, name in plan.unpinned[:5])
-        more = f" and {len(plan.unpinned) - 5} more" if len(plan.unpinned) > 5 else ""
-        raise RefusedError(
-            f"hub names without a commit ({len(plan.unpinned)}): {names}{more}",
-            "Run `studyc pin SPEC` where the hub can be reached, and commit the lock file.",
-        )
+    def to_text(self) -> str:
+        """The file's text: JSON, with one artifact a line, so that a job need not parse those of others."""
+        head = {
+            "format": FORMAT,
+            "scheme": SCHEME,
+            "studies": [asdict(study) for study in self.studies],
+            "site": self.site.model_dump(mode="json"),
+            "rules": self.rules,
+            "configs": [asdict(settled) for settled in self.configs],
+            "code": self.code.name,
+            "commit": self.commit,
+            "requests": self.requests,
+        }
+        lines = [f'"{key}": {json.dumps(artifact.to_plain())}' for key, artifact in self.artifacts.items()]
+        return f"{json.dumps(head)[:-1]}{_BEGIN}{_NEXT.join(lines)}{_END}"
 
 
 @functools.lru_cache(maxsize=2)
 def read_frozen(path: Path) -> FrozenPlan:
     """Read a frozen plan."""
     try:
-        content = json.loads(path.read_text())
+        head, begin, lines = path.read_text().partition(_BEGIN)
+        content = json.loads(f"{head}}}" if begin else head)
     except FileNotFoundError:
         raise InputError(
             f"there is no frozen plan {path}", "Start the run again; it freezes a new plan."
@@ -197,87 +231,17 @@ def read_frozen(path: Path) -> FrozenPlan:
         raise InputError(f"{path}: not a frozen plan: {error}", "Start the run again.") from None
     if content.get("format") != FORMAT:
         raise InputError(f"{path}: a frozen plan of another format", "Start the run again with this version.")
-    return FrozenPlan(content, path)
-
-
-def _config_entry(settled: Any) -> dict[str, Any]:
-    config = settled.config.model_dump(mode="json")
-    engine = config.get("engine", config.get("rollout_engine"))
-    return {
-        "stage": settled.stage,
-        "version": settled.version,
-        "config": config,
-        "identity": json.loads(settled.identity),
-        "environment": "vllm" if engine == "vllm" else "training",
-    }
-
-
-def _families(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Hints for sampling: of all missing samples of one policy, the first samples for the rest."""
-    groups: dict[tuple[Any, ...], list[Artifact]] = {}
-    for key in plan.to_run:
-        artifact = plan.artifacts[key]
-        if artifact.stage == "sample":
-            config = artifact.settled.config
-            policy = dict(artifact.inputs)["policy"]
-            groups.setdefault((policy, config.engine, config.precision, config.gpus), []).append(artifact)
-    hints: dict[str, dict[str, Any]] = {}
-    for lead, *rest in groups.values():
-        if rest:
-            hints[lead.key] = {"family": [_sibling(plan, artifact) for artifact in rest]}
-            hints.update({artifact.key: {"lead": lead.key} for artifact in rest})
-    return hints
-
-
-def _sibling(plan: Plan, artifact: Artifact) -> dict[str, Any]:
-    problems = dict(artifact.inputs)["problems"][0]
-    return {
-        "key": artifact.key,
-        "config": artifact.settled.config.model_dump(mode="json"),
-        "seed": artifact.seed,
-        "problems": str(plan.folder(problems)),
-        "folder": str(plan.folder(artifact.key)),
-    }
-
-
-def _package_files() -> list[Path]:
-    return sorted(p for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-
-
-def code_digest() -> str:
-    """The name of this package's content."""
-    sha = hashlib.sha256()
-    for path in _package_files():
-        sha.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode() + path.read_bytes())
-    return sha.hexdigest()[:12]
-
-
-def snapshot_code(results: Path, name: str) -> None:
-    """Copy the package into the results under the name of its content, unless it is there."""
-    target = code_path(results, name)
-    if target.is_dir():
-        return
-    with added_folder(target) as scratch:
-        for path in _package_files():
-            copy = scratch / PACKAGE.name / path.relative_to(PACKAGE)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-
-
-def code_commit() -> str:
-    """The commit of the code, with `+changes` where the working tree differs; `unknown` outside git."""
-    try:
-        command = [
-            "git",
-            "-C",
-            str(PACKAGE),
-            "describe",
-            "--always",
-            "--abbrev=40",
-            "--dirty=+changes",
-            "--exclude=*",
-        ]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        return found.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
+    if not lines.endswith(_END):
+        raise InputError(f"{path}: not a frozen plan: its end is missing", "Start the run again.")
+    results = Path(content["site"]["results"])
+    return FrozenPlan(
+        path=path,
+        site=Site.model_validate(content["site"]),
+        configs=[FrozenConfig.from_plain(plain) for plain in content["configs"]],
+        artifacts=_Artifacts(lines.removesuffix(_END).split(_NEXT)),
+        code=code_path(results, content["code"]).absolute(),
+        commit=content["commit"],
+        studies=[FrozenStudy(**plain) for plain in content["studies"]],
+        rules=content["rules"],
+        requests=content["requests"],
+    )

@@ -32,7 +32,7 @@ class Graph:
         if known is not None:
             return known
         self._alive.append(config)
-        fresh = settle(stage, stages.load(stage).VERSION, config, len(self.settled))
+        fresh = settle(stage, stages.load(stage).version, config, len(self.settled))
         shared = self._by_dump.setdefault((stage, config.model_dump_json()), fresh)
         if shared is fresh:
             self.settled.append(fresh)

@@ -8,7 +8,6 @@ from typing import Any
 from pipeline import stages
 from pipeline.errors import Location
 from pipeline.plan.compiled import Plan, StudyPlan
-from pipeline.spec.study import TRAINED_BY
 
 
 def lint(plan: Plan) -> list[str]:
@@ -60,13 +59,13 @@ def _unheeded(_: Plan, study: StudyPlan) -> Iterator[str]:
     """Settings that no level heeds which has them: they change nothing, and still name other artifacts."""
     heeded: dict[tuple[Location, str], bool] = {}
     for factor in study.study.factors.values():
-        for level in factor.levels.values() if factor.kind in TRAINED_BY else ():
+        for level in factor.levels.values() if factor.kind in stages.trainings() else ():
             values = level.settings.values if level.settings else {}
             for word in HEEDED.keys() & values.keys():
                 other, choice = HEEDED[word]
                 chosen = str(values.get(other, "cosine"))
                 where = level.settings.locator(study.study.document)((word,), True)
-                is_default = values[word] == stages.load(factor.kind).Config.model_fields[word].default
+                is_default = values[word] == stages.load(factor.kind).config.model_fields[word].default
                 is_heeded = chosen == choice or "${" in chosen or is_default
                 heeded[where, word] = heeded.get((where, word), False) or is_heeded
     for (where, word), is_heeded in sorted(heeded.items()):

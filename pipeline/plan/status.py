@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.plan.compiled import Plan, StudyPlan
+from pipeline.stages import in_order
 from pipeline.store.attempts import read_ending
 from pipeline.store.lock import is_locked
 from pipeline.store.paths import record_path
@@ -18,7 +19,6 @@ from pipeline.store.progress import Progress, read_progress
 from pipeline.store.record import is_done
 
 STATES = ("done", "running", "failed", "waiting")
-COLUMNS = ("base", "sft", "rl", "sample", "score")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def study_status(plan: Plan, study: StudyPlan) -> StatusGrid:
     counted = Counter(states.values())
     return StatusGrid(
         study=study.study.name,
-        stages=tuple(stage for stage in COLUMNS if stage in present),
+        stages=tuple(s.name for s in in_order() if s.is_in_status and s.name in present),
         rows=rows,
         totals={state: counted[state] for state in STATES},
         running=tuple(progress_line(plan, key) for key, state in states.items() if state == "running"),

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pipeline.errors import Problem, SpecErrors, shown
 from pipeline.locate import EMPTY, read_yaml
+from pipeline.stages import UNPINNED
 
 FILE_NAME = "hub.lock.yaml"
 KINDS = ("models", "datasets")
-UNPINNED = "unpinned"
 REMEDY = "Remove the file and run `studyc pin`."
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -14,9 +14,9 @@ from pipeline.spec.levels import Problems, Settings, inherit
 from pipeline.spec.lock import FILE_NAME, Lock, read_lock
 from pipeline.spec.models import Spec
 from pipeline.spec.problems import place_in, problems_of
-from pipeline.spec.study import TRAINED_BY, Factor, Level, Study
+from pipeline.spec.study import Factor, Level, Study
+from pipeline.stages import trainings
 
-DEFAULT_CHAIN = ("model", "sft", "rl")
 RESERVED = ("step", "measure", "metric", "values", "label")
 """Words of selectors, and of the rows of a published table, that stand beside the names of factors."""
 _PARTS = (
@@ -166,25 +166,30 @@ def _factors(spec: Spec, problems: Problems) -> tuple[dict[str, Factor], tuple[s
 
 
 def _chain(spec: Spec, problems: Problems) -> dict[str, str]:
-    """The training factors in order: name → model, sft or rl."""
+    """The training factors in order: name → model, or the stage that trains."""
+    known = ("model", *trainings())
     if spec.chain is None:
         if "model" not in spec.factors and not problems.is_broken("factors", "model"):
             remedy = "Declare the models: factors: {model: {NAME: …}}; or say in `chain` which factor they are: [{NAME: model}, …]."
             problems.add(("factors",), "there is no factor 'model'", remedy, key=True)
-        return {name: name for name in DEFAULT_CHAIN if name in spec.factors}
+        return {name: name for name in known if name in spec.factors}
     kinds: dict[str, str] = {}
     before = len(problems)
     for i, entry in enumerate(spec.chain):
         pairs = {entry: entry} if isinstance(entry, str) else entry
         if not pairs:
-            problems.add(("chain", i), "an entry of the chain is empty", "Write NAME, or {NAME: sft|rl}.")
+            problems.add(
+                ("chain", i),
+                "an entry of the chain is empty",
+                f"Write NAME, or {{NAME: {'|'.join(trainings())}}}.",
+            )
         for name, kind in pairs.items():
             if name not in spec.factors:
                 if not problems.is_broken("factors", name):
                     what = f"the chain names an unknown factor {name!r}"
                     problems.add(("chain", i), what, suggest(name, spec.factors))
-            elif kind not in ("model", *TRAINED_BY):
-                kinds_ = ("model",) if i == 0 else TRAINED_BY
+            elif kind not in known:
+                kinds_ = known[:1] if i == 0 else known[1:]
                 remedy = f"Write {' or '.join(f'{{{name}: {kind_}}}' for kind_ in kinds_)}."
                 problems.add(("chain", i), f"the chain does not say what factor {name!r} is", remedy)
             elif name in kinds:
@@ -211,7 +216,7 @@ def _levels(spec: Spec, factor: str, kind: str, raw: Any, problems: Problems) ->
         settings = None
         if isinstance(value, dict):
             settings = inherit(value, path, spec.recipes, problems)
-        elif kind in TRAINED_BY and value is not None:
+        elif kind in trainings() and value is not None:
             what = f"level {name!r} of {factor!r}: {shown(value)} is no recipe"
             problems.add(path, what, "Write a mapping, or leave it empty to skip the stage.")
             value, settings = {}, Settings({}, {}, path, is_broken=True)

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline import analyses, benchmarks, datasets, filters, generators, judges, rewards, stages
 from pipeline.fingerprint import Config
 from pipeline.spec.models import MADE, SET_BY_ENTRY, Spec
+from pipeline.stages.base import TinyModel
 
 HEADER = "# yaml-language-server: $schema=schema.json"
 
@@ -21,12 +22,8 @@ def schema() -> dict[str, Any]:
     result = Spec.model_json_schema()
     definitions = result["$defs"]
     defined = {"definitions": definitions}
-    sft = _settings(stages.load("sft").Config, defined, "data", "rows")
-    rl = _settings(stages.load("rl").Config, defined, "data", "rows", "checkpoints")
-    rl["properties"]["reward"] = _by_name(
-        rewards, defined, "A weight, or {weight, …parameters}.", weight=True
-    )
-    measure = _settings(stages.load("sample").Config, defined, "data", "rows", "benchmark", "only")
+    training = {name: _training(name, defined) for name in stages.trainings()}
+    measure = _settings(stages.load("sample").config, defined, "data", "rows", "benchmark", "only")
     measure["properties"]["benchmark"] = {"enum": list(benchmarks.names())}
     properties = result["properties"]
     properties["measure"]["additionalProperties"] = {"anyOf": [measure, {"type": "null"}]}
@@ -34,8 +31,10 @@ def schema() -> dict[str, Any]:
     levels = properties["factors"]["additionalProperties"]
     properties["factors"]["properties"] = {
         "model": {"type": "object", "additionalProperties": _model(defined)},
-        "sft": {"type": "object", "additionalProperties": {"anyOf": [sft, {"type": "null"}]}},
-        "rl": {"type": "object", "additionalProperties": {"anyOf": [rl, {"type": "null"}]}},
+        **{
+            name: {"type": "object", "additionalProperties": {"anyOf": [level, {"type": "null"}]}}
+            for name, level in training.items()
+        },
     }
     properties["factors"]["additionalProperties"] = levels
     definitions["DataSpec"]["properties"]["filters"]["items"] = _entries(filters, defined)
@@ -102,6 +101,18 @@ def _inline(model: type[Config], defined: dict[str, Any]) -> dict[str, Any]:
     return own
 
 
+def _training(name: str, defined: dict[str, Any]) -> dict[str, Any]:
+    """A level of a factor that a training stage stands for."""
+    training = stages.load_training(name)
+    checkpoints = ("checkpoints",) if training.has_checkpoints else ()
+    level = _settings(stages.load(name).config, defined, "data", "rows", *checkpoints)
+    if training.has_rewards:
+        level["properties"]["reward"] = _by_name(
+            rewards, defined, "A weight, or {weight, …parameters}.", weight=True
+        )
+    return level
+
+
 def _settings(model: type[Config], defined: dict[str, Any], *words: str) -> dict[str, Any]:
     """A stage's settings as a level: nothing required, the study's words beside them."""
     own = _inline(model, defined)
@@ -137,7 +148,7 @@ def _or_references(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model(defined: dict[str, Any]) -> dict[str, Any]:
-    tiny = _inline(stages.load("base").TinyModel, defined)
+    tiny = _inline(TinyModel, defined)
     phase = defined["definitions"]["Phase"]
     phase["properties"]["data"] = {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
@@ -170,7 +181,7 @@ def _add_made(definitions: dict[str, Any], defined: dict[str, Any]) -> None:
     name = {"type": "string"}
     data = definitions["DataSpec"]["properties"]
     for kind, names in MADE.items():
-        own = [_inline(stages.load(stage).Config, defined)["properties"] for stage in names]
+        own = [_inline(stages.load(stage).config, defined)["properties"] for stage in names]
         words = {
             key: value for properties in own for key, value in properties.items() if key not in SET_BY_ENTRY
         }
@@ -184,9 +195,9 @@ def _add_made(definitions: dict[str, Any], defined: dict[str, Any]) -> None:
             "description": data[kind]["description"],
         }
     filters_ = data["filters"]["items"]["anyOf"][1]["properties"]
-    select = _inline(stages.load("select").Config, defined)["properties"]
+    select = _inline(stages.load("select").config, defined)["properties"]
     labels = select.pop("labels")
-    sampled = _inline(stages.load("sample").Config, defined)["properties"]
+    sampled = _inline(stages.load("sample").config, defined)["properties"]
     filters_["solved_by"] = {
         "type": "object",
         "properties": {**sampled, **select, "policy": name, "inherits": name},
@@ -205,7 +216,7 @@ def _add_made(definitions: dict[str, Any], defined: dict[str, Any]) -> None:
 
 def _judge(defined: dict[str, Any]) -> dict[str, Any]:
     """A judge of a study: the stage's settings, and the policy of a local engine."""
-    own = _inline(stages.load("judge").Config, defined)
+    own = _inline(stages.load("judge").config, defined)
     own["properties"]["judge"] = {"enum": list(judges.names())}
     own["properties"]["policy"] = {"type": "string", "description": "Policy that answers (local engines)."}
     return own

@@ -11,9 +11,6 @@ from pipeline.spec.levels import Settings
 from pipeline.spec.lock import Lock
 from pipeline.spec.models import Spec
 
-TRAINED_BY = ("sft", "rl")
-"""Stages that a factor of the chain may stand for, beside `model`."""
-
 
 @dataclass(frozen=True)
 class Level:
@@ -31,7 +28,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Factor:
-    """A factor and what it stands for: `model`, `sft`, `rl`, or `value` (used through `${name}`)."""
+    """A factor and what it stands for: `model`, a training stage, or `value` (used through `${name}`)."""
 
     name: str
     kind: str

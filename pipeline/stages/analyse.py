@@ -7,16 +7,11 @@ from typing import Any
 from pydantic import model_validator
 
 from pipeline import analyses
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content
-from pipeline.store.job import Job
-
-NAME = "analyse"
-VERSION = 1
-PRODUCES = "measures"
+from pipeline.fingerprint import Config, content
+from pipeline.stages import Stage
 
 
-class AnalyseConfig(BaseConfig):
+class AnalyseConfig(Config):
     """Which analysis, with its parameters (validated; those at their default are left out)."""
 
     analysis: str = content(describe="Name in the catalogue of analyses.")
@@ -30,11 +25,11 @@ class AnalyseConfig(BaseConfig):
         return value
 
 
-Config = AnalyseConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Measure input `completions`, with `verdicts` or `policy` where it needs them; leaves measures.parquet."""
-    from pipeline.engines.analyse import measure
-
-    return measure(job)
+STAGE = Stage(
+    name="analyse",
+    version=1,
+    config=AnalyseConfig,
+    produces="measures",
+    follows="compress",
+    summary="Measure the text of responses.",
+)

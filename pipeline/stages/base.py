@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import model_validator
 
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content, placement
+from pipeline.fingerprint import Config, content, placement
 from pipeline.prompt import Prompt
-from pipeline.stages.training import Schedule, refuse_idle_warmup
-from pipeline.store.job import Job
-
-NAME = "base"
-VERSION = 1
-PRODUCES = "policy"
+from pipeline.stages import HubName, Stage
+from pipeline.stages._training import Schedule, refuse_idle_warmup
 
 
-class HubModel(BaseConfig):
+class HubModel(Config):
     """A model repository on the Hugging Face Hub at one commit."""
 
     name: str = content(describe="Repository, owner/name.", pattern=r"^[\w.-]+(/[\w.-]+)?$")
@@ -27,14 +23,14 @@ class HubModel(BaseConfig):
     )
 
 
-class LocalModel(BaseConfig):
+class LocalModel(Config):
     """A Hugging Face folder on this machine; its content, not its place, is its identity."""
 
     digest: str = content(describe="Digest of the folder's files; the planner computes it.")
     path: str = placement(describe="The folder.")
 
 
-class Phase(BaseConfig):
+class Phase(Config):
     """One pass of pretraining over a mix of the data inputs."""
 
     data: tuple[int, ...] = content(describe="Indices of the inputs `data` that are mixed.", min_length=1)
@@ -56,7 +52,7 @@ class Phase(BaseConfig):
         return self
 
 
-class TinyModel(BaseConfig):
+class TinyModel(Config):
     """A Qwen2 architecture with random weights, a tokenizer of its own, and its pretraining phases."""
 
     kind: Literal["causal", "token_classification"] = content(
@@ -102,7 +98,7 @@ class TinyModel(BaseConfig):
         return self
 
 
-class StartConfig(BaseConfig):
+class StartConfig(Config):
     """Where the policy comes from: exactly one of the three."""
 
     hub: HubModel | None = content(None, describe="A pinned repository on the Hub.")
@@ -117,18 +113,19 @@ class StartConfig(BaseConfig):
         return self
 
 
-Config = StartConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Obtain the policy; leaves model/ (and log.parquet of a tiny model that was trained)."""
-    config = job.config
-    if config.tiny is not None:
-        from pipeline.engines.training.pretrain import make_policy
-
-        return make_policy(job, config.tiny, data=job.inputs.get("data", ()))
-    from pipeline.engines.policy.fetch import copy_policy, fetch_policy
-
+def _hub_names(config: StartConfig) -> Iterator[HubName]:
     if config.hub is not None:
-        return fetch_policy(job, config.hub)
-    return copy_policy(job, config.local)
+        yield HubName("models", config.hub.name, config.hub.revision)
+
+
+STAGE = Stage(
+    name="base",
+    version=1,
+    config=StartConfig,
+    produces="policy",
+    follows="subset",
+    summary="Obtain the starting policy.",
+    imports_torch=True,
+    hub_names=_hub_names,
+    is_in_status=True,
+)

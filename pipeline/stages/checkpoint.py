@@ -7,26 +7,16 @@ to that step, under the same schedule, without touching what it made.
 
 from __future__ import annotations
 
-from typing import Any
-
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content
+from pipeline.fingerprint import Config, content
+from pipeline.stages import Stage
 from pipeline.stages.rl import RlConfig
-from pipeline.store.job import Job
-
-NAME = "checkpoint"
-VERSION = 1
-PRODUCES = "policy"
 
 
-class CheckpointConfig(BaseConfig):
+class CheckpointConfig(Config):
     """Which step of which run."""
 
     step: int = content(describe="Optimiser updates done.", ge=1)
     run: RlConfig = content(describe="The run's own configuration.")
-
-
-Config = CheckpointConfig
 
 
 def of_run(run: RlConfig, step: int) -> CheckpointConfig:
@@ -34,8 +24,11 @@ def of_run(run: RlConfig, step: int) -> CheckpointConfig:
     return CheckpointConfig(step=step, run=run)
 
 
-def run(job: Job) -> dict[str, Any]:
-    """Publish steps/<n>/model of input `run` as model/, or train up to the step if it is not there."""
-    from pipeline.engines.checkpoint import publish_step
-
-    return publish_step(job)
+STAGE = Stage(
+    name="checkpoint",
+    version=1,
+    config=CheckpointConfig,
+    produces="policy",
+    follows="rl",
+    summary="Publish one step of an RL run as a policy.",
+)

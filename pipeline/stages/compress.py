@@ -18,23 +18,17 @@ last part. Refuses: rows without solution or answer, naming one. Rows dropped fo
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from pydantic import field_validator, model_validator
 
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content, placement
-from pipeline.stages.training import Precision
-from pipeline.store.job import Job
-
-NAME = "compress"
-VERSION = 1
-PRODUCES = "dataset"
+from pipeline.fingerprint import Config, content, placement
+from pipeline.stages import Placement, Stage
+from pipeline.stages._training import Precision
 
 _PLACE = re.compile(r"\{(problem|rate|cot|answer)\}")
 
 
-class CompressConfig(BaseConfig):
+class CompressConfig(Config):
     """Which shares of a chain are kept, and how prompt and target are written."""
 
     keep_rates: tuple[float, ...] = content(
@@ -102,11 +96,13 @@ def _fill(template: str, values: dict[str, str]) -> str:
     return _PLACE.sub(lambda found: values.get(found[1], found[0]), template)
 
 
-Config = CompressConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Compress input `rows` with input `compressor` (counting with input `policy`); leaves rows.parquet."""
-    from pipeline.engines.compress import compress
-
-    return compress(job, job.config)
+STAGE = Stage(
+    name="compress",
+    version=1,
+    config=CompressConfig,
+    produces="dataset",
+    follows="synthesise",
+    summary="Shorten solutions with a compressor, at a random rate each.",
+    place=lambda config: Placement(gpus=config.gpus),
+    imports_torch=True,
+)

@@ -12,17 +12,11 @@ Refuses: problems without id or text; dialogues that are all cut.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import field_validator
 
 from pipeline.fingerprint import content
-from pipeline.stages.sample import SamplingConfig
-from pipeline.store.job import Job
-
-NAME = "dialogue"
-VERSION = 2
-PRODUCES = "dialogues"
+from pipeline.stages import Stage
+from pipeline.stages.sample import SamplingConfig, place_sampling
 
 ASSESS = (
     "Do not trust this solution yet. Verify every step: put the result back into the conditions of the problem, "
@@ -62,11 +56,13 @@ class DialogueConfig(SamplingConfig):
         return value
 
 
-Config = DialogueConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Hold dialogues about input `rows` with input `policy`; leaves dialogues.parquet."""
-    from pipeline.engines.dialogue import hold_dialogues
-
-    return hold_dialogues(job)
+STAGE = Stage(
+    name="dialogue",
+    version=2,
+    config=DialogueConfig,
+    produces="dialogues",
+    follows="solve",
+    summary="Let a policy answer, assess and revise itself.",
+    place=place_sampling,
+    imports_torch=True,
+)

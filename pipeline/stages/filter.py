@@ -6,21 +6,17 @@ facts. A filter that leaves nothing stops the stage and is named, with the count
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import model_validator
 
 from pipeline import filters
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content, placement
-from pipeline.store.job import Job
-
-NAME = "filter"
-VERSION = 2
-PRODUCES = "dataset"
+from pipeline.fingerprint import Config, content, placement
+from pipeline.stages import HubName, Stage
 
 
-class FilterStep(BaseConfig):
+class FilterStep(Config):
     """One filter of the catalogue with its parameters (validated; those at their default are left out)."""
 
     name: str = content(describe="Name in the filter catalogue.")
@@ -34,7 +30,7 @@ class FilterStep(BaseConfig):
         return value
 
 
-class FilterConfig(BaseConfig):
+class FilterConfig(Config):
     """Filters in the order in which they are applied."""
 
     filters: tuple[FilterStep, ...] = content(describe="Filters, first applied first.", min_length=1)
@@ -47,11 +43,22 @@ class FilterConfig(BaseConfig):
     processes: int = placement(1, describe="Processes of filters that grade answers or count tokens.", ge=1)
 
 
-Config = FilterConfig
+def _hub_names(config: FilterConfig) -> Iterator[HubName]:
+    """The tokenizers that filters count with, but for those of folders on this machine."""
+    from pipeline.filters.max_tokens import BY_DIGEST
+
+    for step in config.filters:
+        name = step.params.get("tokenizer")
+        if name is not None and not name.startswith(BY_DIGEST):
+            yield HubName("models", name, step.params.get("revision"))
 
 
-def run(job: Job) -> dict[str, Any]:
-    """Filter input `rows` (against inputs `against`, with the tokenizer of input `policy`, if any)."""
-    from pipeline.engines.filter import filter_rows
-
-    return filter_rows(job, job.config)
+STAGE = Stage(
+    name="filter",
+    version=2,
+    config=FilterConfig,
+    produces="dataset",
+    follows="source",
+    summary="Drop rows by named filters, and say why.",
+    hub_names=_hub_names,
+)

@@ -9,17 +9,12 @@ from urllib.parse import urlsplit
 from pydantic import field_validator, model_validator
 
 from pipeline import judges
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content, placement
-from pipeline.stages.training import Precision
-from pipeline.store.job import Job
-
-NAME = "judge"
-VERSION = 2
-PRODUCES = "scores"
+from pipeline.fingerprint import Config, content, placement
+from pipeline.stages import Counted, Placement, Stage, environment_of
+from pipeline.stages._training import Precision
 
 
-class JudgeConfig(BaseConfig):
+class JudgeConfig(Config):
     """Which question is put to which model, and how; the model is an endpoint's or, with a local engine, a policy."""
 
     judge: str = content(describe="Name in the catalogue of judges.")
@@ -117,11 +112,14 @@ class JudgeConfig(BaseConfig):
         return self
 
 
-Config = JudgeConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Judge input `completions` (each response) or `rows` (each problem); leaves verdicts.parquet."""
-    from pipeline.engines.judge import judge
-
-    return judge(job)
+STAGE = Stage(
+    name="judge",
+    version=2,
+    config=JudgeConfig,
+    produces="scores",
+    follows="score",
+    summary="Let a model label responses or problems.",
+    place=lambda config: Placement(environment=environment_of(config.engine), gpus=config.gpus),
+    imports_torch=True,
+    counted=Counted("n", "rows judged"),
+)

@@ -8,21 +8,15 @@ Refused, naming the part: a quota that it cannot fill, a column whose type does 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pydantic import model_validator
 
 from pipeline.errors import InputError
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content
-from pipeline.store.job import Job
-
-NAME = "mix"
-VERSION = 2
-PRODUCES = "dataset"
+from pipeline.fingerprint import Config, content
+from pipeline.stages import Stage
 
 
-class MixConfig(BaseConfig):
+class MixConfig(Config):
     """How much of each part: quotas, or weights of a total."""
 
     quotas: tuple[int | None, ...] | None = content(None, describe="Rows of each part; null takes all of it.")
@@ -67,11 +61,11 @@ def _apportion(total: int, weights: tuple[float, ...]) -> tuple[int, ...]:
     return tuple(whole)
 
 
-Config = MixConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Write the mixture of the inputs `rows`, in the order in which they are given."""
-    from pipeline.engines.mix import mix
-
-    return mix(job, job.config)
+STAGE = Stage(
+    name="mix",
+    version=2,
+    config=MixConfig,
+    produces="dataset",
+    follows="filter",
+    summary="Mix data sets by quota.",
+)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import model_validator
 
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content, placement
+from pipeline.fingerprint import Config, content, placement
 from pipeline.prompt import Prompt
-from pipeline.stages.training import TrainingConfig
-from pipeline.store.job import Job
-
-NAME = "rl"
-VERSION = 3
-PRODUCES = "policy"
+from pipeline.stages import Placement, Stage, Training, environment_of
+from pipeline.stages._training import TrainingConfig, place_training
 
 
-class RewardTerm(BaseConfig):
+class RewardTerm(Config):
     """One reward of the catalogue with its weight and parameters."""
 
     name: str = content(describe="Name in the reward catalogue.")
@@ -122,17 +118,31 @@ class RlConfig(TrainingConfig):
         return self
 
 
-Config = RlConfig
+def _place(config: RlConfig) -> Placement:
+    return replace(place_training(config), environment=environment_of(config.rollout_engine))
 
 
-def run(job: Job) -> dict[str, Any]:
-    """Train on inputs `policy` and `data`; leaves model/, steps/<n>/model/ and log.parquet."""
-    from pipeline.engines.training.rl import train
+def _slug(config: RlConfig, _: str) -> str:
+    """The algorithm and its rewards: each one's name, or its initials where it has several words."""
+    words = [term.name.split("_") for term in config.reward]
+    short = [name[0] if len(name) == 1 else "".join(word[0] for word in name) for name in words]
+    return f"{config.algorithm}-{'-'.join(short)}"
 
-    return train(
-        job,
-        job.config,
-        policy=job.one("policy") / "model",
-        rows=job.one("data") / "rows.parquet",
-        save_steps=tuple(job.hints.get("checkpoints", ())),
-    )
+
+STAGE = Stage(
+    name="rl",
+    version=3,
+    config=RlConfig,
+    produces="policy",
+    follows="sft",
+    summary="Train a policy on its own rollouts.",
+    place=_place,
+    imports_torch=True,
+    training=Training(
+        slug=_slug,
+        logs=("reward", "accuracy_reward", "tokens", "truncated", "kl", "loss"),
+        has_rewards=True,
+        has_checkpoints=True,
+    ),
+    is_in_status=True,
+)

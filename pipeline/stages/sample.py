@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content, placement
+from pipeline.fingerprint import Config, content, placement
 from pipeline.prompt import Prompt
-from pipeline.stages.training import Precision
-from pipeline.store.job import Job
-
-NAME = "sample"
-VERSION = 2
-PRODUCES = "completions"
+from pipeline.stages import Counted, Placement, Stage, environment_of
+from pipeline.stages._training import Precision
 
 
-class SamplingConfig(BaseConfig):
+class SamplingConfig(Config):
     """The sampling protocol of every stage that draws responses, and where it runs."""
 
     temperature: float = content(0.6, describe="Sampling temperature; 0 is greedy.", ge=0)
@@ -39,11 +34,21 @@ class SampleConfig(SamplingConfig):
     samples: int = content(describe="Responses per problem (k of avg@k).", ge=1)
 
 
-Config = SampleConfig
+def place_sampling(config: SamplingConfig) -> Placement:
+    """Where a stage that draws responses runs: under the engine's environment."""
+    return Placement(environment=environment_of(config.engine), gpus=config.gpus)
 
 
-def run(job: Job) -> dict[str, Any]:
-    """Sample for this benchmark and, with the model loaded once, for the family named in the hints."""
-    from pipeline.engines.sampling.protocol import sample_family
-
-    return sample_family(job)
+STAGE = Stage(
+    name="sample",
+    version=2,
+    config=SampleConfig,
+    produces="completions",
+    follows="checkpoint",
+    summary="Sample k responses per problem.",
+    place=place_sampling,
+    imports_torch=True,
+    shares_model=lambda config: (config.engine, config.precision, config.gpus),
+    counted=Counted("responses", "responses"),
+    is_in_status=True,
+)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content, placement
-from pipeline.store.job import Job
-
-NAME = "score"
-VERSION = 2
-PRODUCES = "scores"
+from pipeline.fingerprint import Config, content, placement
+from pipeline.stages import Counted, Stage
 
 
-class ScoreConfig(BaseConfig):
+class ScoreConfig(Config):
     """Which grader decides, and how long one response may take it."""
 
     grader: Literal["math_verify"] = content("math_verify", describe="The grader.")
@@ -38,11 +33,13 @@ class ScoreConfig(BaseConfig):
     processes: int = placement(1, describe="Grading processes.", ge=1)
 
 
-Config = ScoreConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Grade input `completions`; leaves scores.parquet."""
-    from pipeline.engines.score import score
-
-    return score(job)
+STAGE = Stage(
+    name="score",
+    version=2,
+    config=ScoreConfig,
+    produces="scores",
+    follows="sample",
+    summary="Grade responses against gold answers.",
+    counted=Counted("n", "responses graded"),
+    is_in_status=True,
+)

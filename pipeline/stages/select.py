@@ -11,20 +11,15 @@ nothing stops the stage.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import model_validator
 
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content
-from pipeline.store.job import Job
-
-NAME = "select"
-VERSION = 1
-PRODUCES = "dataset"
+from pipeline.fingerprint import Config, content
+from pipeline.stages import Stage
 
 
-class SelectConfig(BaseConfig):
+class SelectConfig(Config):
     """Bounds on the share of correct samples, or the labels of a judge: one of the two."""
 
     at_least: float | None = content(
@@ -71,11 +66,11 @@ class SelectConfig(BaseConfig):
         )
 
 
-Config = SelectConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Select from input `rows` by input `scores` or input `verdicts`; leaves rows.parquet."""
-    from pipeline.engines.select import select
-
-    return select(job, job.config)
+STAGE = Stage(
+    name="select",
+    version=1,
+    config=SelectConfig,
+    produces="dataset",
+    follows="judge",
+    summary="Keep the rows that a model solves often enough, or that a judge accepts.",
+)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import model_validator
 
 from pipeline.fingerprint import content, placement
 from pipeline.prompt import Prompt
-from pipeline.stages.training import TrainingConfig
-from pipeline.store.job import Job
-
-NAME = "sft"
-VERSION = 2
-PRODUCES = "policy"
+from pipeline.stages import Stage, Training
+from pipeline.stages._training import TrainingConfig, place_training
 
 
 class SftConfig(TrainingConfig):
@@ -41,11 +37,15 @@ class SftConfig(TrainingConfig):
         return self
 
 
-Config = SftConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Train on inputs `policy` and `data`; leaves model/ and log.parquet in the artifact's folder."""
-    from pipeline.engines.sft import train
-
-    return train(job, job.config, policy=job.one("policy") / "model", rows=job.one("data") / "rows.parquet")
+STAGE = Stage(
+    name="sft",
+    version=2,
+    config=SftConfig,
+    produces="policy",
+    follows="base",
+    summary="Fine-tune a policy on completions.",
+    place=place_training,
+    imports_torch=True,
+    training=Training(slug=lambda _, rows: f"sft-{rows}", logs=("loss", "token_accuracy")),
+    is_in_status=True,
+)

@@ -12,18 +12,13 @@ Refuses: a gold answer that cannot be graded, before anything is drawn; a stage 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 from pydantic import model_validator
 
 from pipeline.fingerprint import content
-from pipeline.stages.sample import SamplingConfig
+from pipeline.stages import Stage
+from pipeline.stages.sample import SamplingConfig, place_sampling
 from pipeline.stages.score import ScoreConfig
-from pipeline.store.job import Job
-
-NAME = "solve"
-VERSION = 2
-PRODUCES = "completions"
 
 
 class SolveConfig(SamplingConfig):
@@ -43,11 +38,13 @@ class SolveConfig(SamplingConfig):
         return self
 
 
-Config = SolveConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Solve input `rows` with input `policy` (with the draws of input `budget`); leaves completions.parquet."""
-    from pipeline.engines.solve import solve
-
-    return solve(job)
+STAGE = Stage(
+    name="solve",
+    version=2,
+    config=SolveConfig,
+    produces="completions",
+    follows="select",
+    summary="Try the unsolved problems again with more samples, round by round.",
+    place=place_sampling,
+    imports_torch=True,
+)

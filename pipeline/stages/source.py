@@ -8,23 +8,19 @@ mapped; a file whose content is not the one that was planned; a set that gives n
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import model_validator
 
 from pipeline.datasets import FieldMap, HubSource, RowCondition, SyntheticSource
 from pipeline.errors import InputError
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content, placement
-from pipeline.store.job import Job
-
-NAME = "source"
-VERSION = 2
-PRODUCES = "dataset"
+from pipeline.fingerprint import Config, content, placement
+from pipeline.stages import HubName, Stage
 
 
-class FileSource(BaseConfig):
+class FileSource(Config):
     """A file (.jsonl, .json, .parquet) or a folder in the hub's own layout, known by its content."""
 
     digest: str = content(
@@ -35,7 +31,7 @@ class FileSource(BaseConfig):
     path: str = placement(describe="Where the file lies.")
 
 
-class SourceConfig(BaseConfig):
+class SourceConfig(Config):
     """Where rows come from (exactly one of hub, file, synthetic) and how their columns become ours."""
 
     hub: HubSource | None = content(None, describe="A pinned data set of the hub.")
@@ -65,10 +61,10 @@ class SourceConfig(BaseConfig):
         """What messages call this source."""
         if self.hub is not None:
             return self.local or self.hub.name
-        return self.file.path if self.file is not None else f"generator {self.synthetic.generator}"
-
-
-Config = SourceConfig
+        if self.synthetic is not None:
+            return f"generator {self.synthetic.generator}"
+        assert self.file is not None, "the configuration has exactly one of hub, file, synthetic"
+        return self.file.path
 
 
 def from_catalogue(
@@ -123,8 +119,17 @@ def _is_data(path: Path, folder: Path) -> bool:
     return path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def run(job: Job) -> dict[str, Any]:
-    """Write rows.parquet; the facts count rows in, rows out and what was dropped for which reason."""
-    from pipeline.engines.source import make_rows
+def _hub_names(config: SourceConfig) -> Iterator[HubName]:
+    if config.hub is not None:
+        yield HubName("datasets", config.hub.name, config.hub.revision)
 
-    return make_rows(job, job.config)
+
+STAGE = Stage(
+    name="source",
+    version=2,
+    config=SourceConfig,
+    produces="dataset",
+    follows=None,
+    summary="Bring in the rows of a data set: hub, file or generator.",
+    hub_names=_hub_names,
+)

@@ -7,29 +7,22 @@ Refused: more rows than there are.
 
 from __future__ import annotations
 
-from typing import Any
-
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content
-from pipeline.store.job import Job
-
-NAME = "subset"
-VERSION = 1
-PRODUCES = "dataset"
+from pipeline.fingerprint import Config, content
+from pipeline.stages import Stage
 
 
-class SubsetConfig(BaseConfig):
+class SubsetConfig(Config):
     """How many rows, and which order."""
 
     rows: int = content(describe="Rows to keep.", ge=1)
     seed: int = content(0, describe="Seed of the order; subsets of one seed are nested.", ge=0)
 
 
-Config = SubsetConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Write the first `rows` rows of input `rows` in the seeded order."""
-    from pipeline.engines import subset
-
-    return subset.run(job)
+STAGE = Stage(
+    name="subset",
+    version=1,
+    config=SubsetConfig,
+    produces="dataset",
+    follows="mix",
+    summary="Take the first n rows of a seeded order, so that subsets are nested.",
+)

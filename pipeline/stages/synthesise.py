@@ -16,25 +16,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import field_validator, model_validator
 
-from pipeline.fingerprint import Config as BaseConfig
-from pipeline.fingerprint import content
+from pipeline.fingerprint import Config, content
+from pipeline.stages import Stage
 from pipeline.stages.score import ScoreConfig
-from pipeline.store.job import Job
-
-NAME = "synthesise"
-VERSION = 2
-PRODUCES = "dataset"
 
 Class = Literal["RR", "RW", "WR", "WW"]
 PARTS = ("first", "assessment", "revised", "summary")
 _PART = re.compile(r"\{(" + "|".join(PARTS) + r")\}")
 
 
-class Marker(BaseConfig):
+class Marker(Config):
     """A text that tells where a row comes from; inference can ask for it (a prompt that begins with it)."""
 
     text: str = content(describe="Put in front as it is, with its own spaces and line breaks.", min_length=1)
@@ -43,7 +38,7 @@ class Marker(BaseConfig):
     )
 
 
-class SynthesiseConfig(BaseConfig):
+class SynthesiseConfig(Config):
     """Which dialogues or responses become rows, and how they are written."""
 
     keep_classes: tuple[Class, ...] = content(
@@ -90,11 +85,11 @@ class SynthesiseConfig(BaseConfig):
         return _PART.sub(lambda found: turns[found[1]], self.template)
 
 
-Config = SynthesiseConfig
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Make rows of input `dialogues`, or of input `completions` (with input `scores`); leaves rows.parquet."""
-    from pipeline.engines.synthesise import synthesise
-
-    return synthesise(job, job.config)
+STAGE = Stage(
+    name="synthesise",
+    version=2,
+    config=SynthesiseConfig,
+    produces="dataset",
+    follows="dialogue",
+    summary="Make training rows of what a policy wrote.",
+)

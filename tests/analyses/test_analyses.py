@@ -10,9 +10,10 @@ import pytest
 from pipeline import analyses
 from pipeline.analyses.operations import count_operations
 from pipeline.analyses.reflection_keywords import KEYWORDS
+from pipeline.engines import analyse
 from pipeline.errors import InputError, StudyError
 from pipeline.fingerprint import Config
-from pipeline.stages import analyse
+from pipeline.stages.analyse import AnalyseConfig
 from pipeline.store.job import Job
 
 TEXTS = [
@@ -131,12 +132,12 @@ def test_every_analysis_keeps_its_word(name):
 
 def test_an_unknown_analysis_gets_the_nearest_name():
     with pytest.raises(StudyError, match=r"unknown\n.*Did you mean 'repetition'"):
-        analyse.Config(analysis="repetitions")
+        AnalyseConfig(analysis="repetitions")
 
 
 def test_parameters_at_their_default_do_not_change_the_identity():
-    assert analyse.Config(analysis="repetition", params={"ngram": 4}) == analyse.Config(analysis="repetition")
-    assert analyse.Config(analysis="repetition", params={"ngram": 3}).identity()["params"] == {"ngram": 3}
+    assert AnalyseConfig(analysis="repetition", params={"ngram": 4}) == AnalyseConfig(analysis="repetition")
+    assert AnalyseConfig(analysis="repetition", params={"ngram": 3}).identity()["params"] == {"ngram": 3}
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +165,7 @@ def analyse_job(folder, name, policy, verdicts=None):
         inputs["verdicts"] = (folder / "verdicts",)
     if analyses.needs_tokenizer(name):
         inputs["policy"] = (policy,)
-    return Job("k", "analyse", analyse.Config(analysis=name), 0, inputs, folder / "measures")
+    return Job("k", "analyse", AnalyseConfig(analysis=name), 0, inputs, folder / "measures")
 
 
 @pytest.mark.parametrize("name", analyses.names())

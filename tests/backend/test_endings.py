@@ -15,7 +15,8 @@ import pytest
 from pipeline.backend.job_process import execute, main
 from pipeline.errors import StageError, StudyError
 from pipeline.plan.compiled import compile_plan
-from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
+from pipeline.plan.freeze import freeze, write_frozen
+from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.plan.status import failures, state_of
 from pipeline.site import Environment, Site
 from tests.support.project import environment
@@ -34,7 +35,7 @@ def frozen(folder: Path, **site: object) -> FrozenPlan:
 
 
 def first(plan: FrozenPlan, stage: str) -> str:
-    return next(key for key in plan.content["artifacts"] if plan.stage(key) == stage)
+    return next(key for key in plan.artifacts if plan.stage(key) == stage)
 
 
 def told(folder: Path, key: str) -> str:
@@ -87,7 +88,7 @@ def test_an_interpreter_that_does_not_start_is_named_with_its_environment(
 def test_a_damaged_input_is_noted_where_it_was_needed(tmp_path: Path) -> None:
     plan = frozen(tmp_path)
     filtered = first(plan, "filter")
-    (source,) = plan.input_keys(filtered)
+    (source,) = plan.artifact(filtered).input_keys
     execute(plan, source)
     (plan.folder(source) / "rows.parquet").write_bytes(b"")
     with pytest.raises(StageError, match="is damaged"):

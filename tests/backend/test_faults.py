@@ -15,7 +15,8 @@ from pipeline.backend.job_process import execute
 from pipeline.cli.main import main
 from pipeline.errors import InputError, RefusedError, SpecErrors, StageError, StudyError
 from pipeline.plan.compiled import compile_plan
-from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
+from pipeline.plan.freeze import freeze, write_frozen
+from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.site import Site
 from pipeline.store.lock import writer_lock
 from pipeline.store.record import is_done, verify
@@ -37,8 +38,8 @@ def frozen(text: str, folder: Path) -> FrozenPlan:
 
 def make(plan: FrozenPlan, stage: str, *, only: str = "") -> Path:
     """Make the first artifact of a stage and everything that it needs; returns its folder."""
-    key = next(k for k in plan.content["artifacts"] if plan.stage(k) == stage and only in k)
-    for parent in plan.input_keys(key):
+    key = next(k for k in plan.artifacts if plan.stage(k) == stage and only in k)
+    for parent in plan.artifact(key).input_keys:
         if not is_done(plan.folder(parent)):
             make(plan, plan.stage(parent), only=parent)
     execute(plan, key)
@@ -50,7 +51,7 @@ def failure(text: str, folder: Path, stage: str) -> tuple[str, Path]:
     plan = frozen(text, folder)
     with pytest.raises((InputError, StageError)) as caught:
         make(plan, stage)
-    key = next(k for k in plan.content["artifacts"] if plan.stage(k) == stage)
+    key = next(k for k in plan.artifacts if plan.stage(k) == stage)
     return str(caught.value), plan.folder(key)
 
 
@@ -184,7 +185,7 @@ def test_a_full_disk_is_one_message_and_a_later_run_finishes(tmp_path: Path) -> 
 def test_two_writers_of_one_artifact_do_not_interleave(tmp_path: Path) -> None:
     """The second waits for the first, and makes the artifact only if the first has not."""
     plan = frozen(BASIC, tmp_path)
-    key = next(k for k in plan.content["artifacts"] if plan.stage(k) == "source")
+    key = next(k for k in plan.artifacts if plan.stage(k) == "source")
     command = [sys.executable, "-m", "pipeline.backend.job_process", str(plan.path), key]
     with writer_lock(plan.folder(key)):
         second = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
@@ -203,7 +204,7 @@ def test_two_writers_of_one_artifact_do_not_interleave(tmp_path: Path) -> None:
 def test_verify_goes_on_after_a_record_and_a_file_that_cannot_be_read(tmp_path: Path, capsys) -> None:
     plan = frozen(BASIC, tmp_path)
     filtered = make(plan, "filter")
-    (source,) = plan.input_keys(filtered.name)
+    (source,) = plan.artifact(filtered.name).input_keys
     (plan.folder(source) / "record.json").write_bytes(b"\0")
     (filtered / "rows.parquet").rename(tmp_path / "kept")
     (filtered / "rows.parquet").symlink_to("/proc/self/mem")  # opens, and cannot be read
@@ -220,8 +221,8 @@ def test_verify_goes_on_after_a_record_and_a_file_that_cannot_be_read(tmp_path: 
 
 def test_an_input_that_changed_after_it_was_made_is_refused(tmp_path: Path) -> None:
     plan = frozen(BASIC, tmp_path)
-    filtered = next(k for k in plan.content["artifacts"] if plan.stage(k) == "filter")
-    source = make(plan, "source", only=plan.input_keys(filtered)[0])
+    filtered = next(k for k in plan.artifacts if plan.stage(k) == "filter")
+    source = make(plan, "source", only=plan.artifact(filtered).input_keys[0])
     (source / "rows.parquet").write_bytes(b"not a table")
     with pytest.raises(StudyError, match=r"its input .* is damaged: .*rows.parquet: changed"):
         execute(plan, filtered)
@@ -229,8 +230,8 @@ def test_an_input_that_changed_after_it_was_made_is_refused(tmp_path: Path) -> N
 
 def test_an_unforeseen_error_is_a_message_with_its_log(tmp_path: Path) -> None:
     plan = frozen(BASIC, tmp_path)
-    filtered = next(k for k in plan.content["artifacts"] if plan.stage(k) == "filter")
-    source = make(plan, "source", only=plan.input_keys(filtered)[0])
+    filtered = next(k for k in plan.artifacts if plan.stage(k) == "filter")
+    source = make(plan, "source", only=plan.artifact(filtered).input_keys[0])
     rows = source / "rows.parquet"
     rows.write_bytes(b"x" * rows.stat().st_size)  # the right size, not the right content
     with pytest.raises(StageError) as caught:

@@ -67,11 +67,12 @@ def test_golds_of_minerva_in_the_notation_of_code_are_numbers(shared_data, run_s
 def test_responses_that_repeat_the_golds_are_scored_without_any_setting(
     name, shared_data, run_stage, make_job
 ):
-    from pipeline import stages
+    from pipeline.engines import score
+    from pipeline.stages.score import ScoreConfig
 
     source = from_catalogue("benchmark", name, local=str(shared_data / "benchmarks" / f"{name}.jsonl"))
     rows, _ = run_stage("source", source)
-    job = make_job("score", stages.load("score").Config())
+    job = make_job("score", ScoreConfig())
     completions = rows.select(
         problem_id="id",
         sample_index=pl.lit(0, dtype=pl.Int64),
@@ -83,7 +84,7 @@ def test_responses_that_repeat_the_golds_are_scored_without_any_setting(
     folder = job.folder / "completions"
     folder.mkdir()
     completions.write_parquet(folder / "completions.parquet")
-    facts = stages.load("score").run(dataclasses.replace(job, inputs={"completions": (folder,)}))
+    facts = score.run(dataclasses.replace(job, inputs={"completions": (folder,)}))
     assert facts["gold_compared_as_text"] == len(benchmarks.get(name).text_answers)
     assert facts["right"] == COUNTS[name] - len(NEVER_RIGHT.get(name, []))
 

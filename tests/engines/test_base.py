@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from tokenizers import AddedToken
 
+from pipeline.engines.base import run as obtain
 from pipeline.engines.policy.folder import load_policy
 from pipeline.engines.policy.tiny import build_tokenizer
 from pipeline.engines.synthesis.compression import Compressor, join_words
@@ -28,10 +29,15 @@ SHAPE = {"hidden_size": 16, "layers": 1, "heads": 2, "intermediate_size": 32, "m
 
 def run_base(folder: Path, seed: int = 0, data: tuple[Path, ...] = (), **source) -> dict:
     job = Job(
-        key="k", stage="base", config=base.Config(**source), seed=seed, inputs={"data": data}, folder=folder
+        key="k",
+        stage="base",
+        config=base.StartConfig(**source),
+        seed=seed,
+        inputs={"data": data},
+        folder=folder,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    return base.run(job)
+    return obtain(job)
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +65,11 @@ def test_random_weights_have_the_deviation_that_was_asked_for(tmp_path, initiali
 def test_exactly_one_source_is_taken():
     for given in ({}, {"tiny": base.TinyModel(), "local": base.LocalModel(digest="0", path="p")}):
         with pytest.raises(ValidationError, match="exactly one"):
-            base.Config(**given)
+            base.StartConfig(**given)
 
 
 def test_where_a_local_model_lies_is_not_its_identity():
-    here, there = (base.Config(local=base.LocalModel(digest="d", path=path)) for path in ("/a", "/b"))
+    here, there = (base.StartConfig(local=base.LocalModel(digest="d", path=path)) for path in ("/a", "/b"))
     assert here.identity() == there.identity()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.engines import compress
+from pipeline.engines.base import run as obtain_base
 from pipeline.engines.policy.folder import load_policy
 from pipeline.engines.synthesis.compression import Compressor, force, join_words, keep_words, merge_words
 from pipeline.errors import InputError, StageError
@@ -66,7 +67,7 @@ def artifact(tmp_path_factory) -> Path:
     source = save_classifier(tmp_path_factory.mktemp("source"))
     folder = tmp_path_factory.mktemp("compressor")
     local = base.LocalModel(digest=digest_path(source), path=str(source))
-    base.run(Job("c", "base", base.Config(local=local), 0, {}, folder))
+    obtain_base(Job("c", "base", base.StartConfig(local=local), 0, {}, folder))
     return folder
 
 
@@ -91,7 +92,7 @@ def make_job(folder: Path, artifact: Path, n: int = 60, rows: pl.DataFrame | Non
 
 
 def run(job: Job) -> tuple[pl.DataFrame, dict]:
-    facts = compress.compress(job, job.config)
+    facts = compress.run(job)
     return pl.read_parquet(job.folder / "rows.parquet"), facts
 
 

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from pipeline.engines import dialogue
+from pipeline.engines import dialogue, sample
 from pipeline.engines.dialogue import SCHEMA, TURNS, chat_before, turn_seed
 from pipeline.engines.policy.folder import encode_prompt
 from pipeline.engines.sampling.load import load_sampler
-from pipeline.engines.sampling.protocol import Request, sample_family
+from pipeline.engines.sampling.protocol import Request
 from pipeline.errors import InputError, StageError
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.stages.sample import SampleConfig
@@ -38,7 +38,7 @@ def make_job(folder: Path, policy: Path, n: int = 6, **changes) -> Job:
 @pytest.fixture(scope="module")
 def finished(guesser, tmp_path_factory) -> tuple[Job, dict, pl.DataFrame]:
     job = make_job(tmp_path_factory.mktemp("dialogue"), guesser)
-    facts = dialogue.hold_dialogues(job)
+    facts = dialogue.run(job)
     return job, facts, pl.read_parquet(job.folder / "dialogues.parquet")
 
 
@@ -98,13 +98,13 @@ def test_an_engine_is_told_once_how_long_the_longest_dialogue_can_be(finished, g
 def test_first_answers_are_those_of_sample(finished, guesser, tmp_path):
     job, _, frame = finished
     inputs = {"policy": (guesser,), "problems": job.inputs["rows"]}
-    sample_family(Job("s", "sample", SampleConfig(samples=2, **PROTOCOL), 5, inputs, tmp_path))
+    sample.run(Job("s", "sample", SampleConfig(samples=2, **PROTOCOL), 5, inputs, tmp_path))
     assert pl.read_parquet(tmp_path / "completions.parquet")["response"].equals(frame["first"])
 
 
 def test_turns_may_have_limits_of_their_own_and_a_cut_dialogue_goes_no_further(guesser, tmp_path):
     job = make_job(tmp_path, guesser, n=12, revise_tokens=1, max_new_tokens=6)
-    facts = dialogue.hold_dialogues(job)
+    facts = dialogue.run(job)
     frame = pl.read_parquet(job.folder / "dialogues.parquet")
     cut = frame.filter(pl.col("cut_in") == "revised")
     assert cut.height == facts["cut"]["revised"] > 0 and set(cut["n_tokens_revised"]) == {1}
@@ -115,7 +115,7 @@ def test_turns_may_have_limits_of_their_own_and_a_cut_dialogue_goes_no_further(g
 def test_a_dialogue_that_fills_the_context_is_cut_there(guesser, tmp_path):
     job = make_job(tmp_path, guesser, n=3, revise="?!" * 100, summarise="!?" * 160)
     with pytest.raises(InputError, match=r"in summary\)"):
-        dialogue.hold_dialogues(job)
+        dialogue.run(job)
     said = pl.read_parquet(job.work / "turn-summary.parquet")
     assert set(said["finish_reason"]) == {"length"} and set(said["n_tokens"]) == {0}
 
@@ -133,20 +133,20 @@ def test_an_interrupted_job_keeps_its_finished_turns_and_shards(finished, guesse
 
     monkeypatch.setattr(dialogue.Shards, "save", save)
     with pytest.raises(KeyboardInterrupt):
-        dialogue.hold_dialogues(job)
+        dialogue.run(job)
     assert (job.work / "turn-first.parquet").exists() and saved[-1].exists()
     kept = saved[-1].stat().st_mtime_ns
     monkeypatch.setattr(dialogue.Shards, "drop", lambda self: None)
     monkeypatch.setattr(dialogue.Shards, "save", real)
-    dialogue.hold_dialogues(job)
+    dialogue.run(job)
     assert saved[-1].stat().st_mtime_ns == kept
     assert pl.read_parquet(job.folder / "dialogues.parquet").equals(whole)
     again = replace(job, inputs={**job.inputs, "policy": (Path("nowhere"),)})
-    dialogue.hold_dialogues(again)
+    dialogue.run(again)
     assert pl.read_parquet(job.folder / "dialogues.parquet").equals(whole), "and needs no model for that"
     (job.work / "turn-first.parquet").write_bytes(b"")
     with pytest.raises(StageError, match=r"turn-first\.parquet: damaged"):
-        dialogue.hold_dialogues(job)
+        dialogue.run(job)
 
 
 def test_an_empty_request_is_refused_and_the_wording_is_content():

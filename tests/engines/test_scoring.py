@@ -56,7 +56,7 @@ def make_job(folder, rows=ROWS, **config):
 
 def test_every_response_gets_its_row_and_the_facts_add_up(tmp_path):
     job = make_job(tmp_path)
-    facts = score.score(job)
+    facts = score.run(job)
     table = pl.read_parquet(job.folder / "scores.parquet")
     assert table.schema == score.SCHEMA
     assert table["verdict"].to_list() == ["right", "wrong", "right", "unparsable", "truncated", "truncated"]
@@ -80,23 +80,23 @@ def test_every_response_gets_its_row_and_the_facts_add_up(tmp_path):
 
 def test_a_cut_response_can_be_graded_by_its_final_box(tmp_path):
     job = make_job(tmp_path, truncated_is_wrong=False)
-    score.score(job)
+    score.run(job)
     assert pl.read_parquet(job.folder / "scores.parquet")["verdict"].to_list()[4:] == ["right", "truncated"]
 
 
 def test_a_killed_job_resumes_after_its_last_part_and_gives_the_same_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(responses, "PART_ROWS", 2)
     job = make_job(tmp_path)
-    score.score(job)
+    score.run(job)
     whole = pl.read_parquet(job.folder / "scores.parquet")
     (job.folder / "scores.parquet").unlink()
     (job.work / "part-000000002.parquet").unlink()
     kept = (job.work / "part-000000000.parquet").stat().st_mtime_ns
-    score.score(job)
+    score.run(job)
     assert pl.read_parquet(job.folder / "scores.parquet").equals(whole)
     assert (job.work / "part-000000000.parquet").stat().st_mtime_ns == kept
     (job.work / "part-000000002.parquet").write_bytes(b"PAR1 torn")
-    score.score(job)
+    score.run(job)
     assert pl.read_parquet(job.folder / "scores.parquet").equals(whole)
 
 
@@ -111,7 +111,7 @@ def test_a_killed_job_resumes_after_its_last_part_and_gives_the_same_rows(tmp_pa
 def test_a_gold_answer_that_is_no_mathematics_stops_the_stage_and_names_the_row(tmp_path, answer, message):
     job = make_job(tmp_path, [*ROWS, ("q", 0, answer, r"\boxed{1}", "stop")])
     with pytest.raises(InputError, match=message):
-        score.score(job)
+        score.run(job)
     assert not (job.folder / "scores.parquet").exists()
 
 
@@ -120,7 +120,7 @@ def test_such_a_gold_answer_can_be_compared_as_text_on_demand(tmp_path):
     answers = [r"\boxed{b>a>c}", r"\boxed{c>a>b}", "b > a > c"]
     rows = [("q", i, gold, answer, "stop") for i, answer in enumerate(answers)]
     job = make_job(tmp_path, rows, unreadable_gold="compare_text")
-    facts = score.score(job)
+    facts = score.run(job)
     assert facts["gold_compared_as_text"] == 3
     table = pl.read_parquet(job.folder / "scores.parquet")
     assert table.columns == list(score.SCHEMA)
@@ -130,17 +130,17 @@ def test_such_a_gold_answer_can_be_compared_as_text_on_demand(tmp_path):
 def test_missing_files_columns_and_rows_are_refused(tmp_path):
     job = make_job(tmp_path, [])
     with pytest.raises(InputError, match="no responses"):
-        score.score(job)
+        score.run(job)
     source = job.one("completions") / "completions.parquet"
     pl.DataFrame({"problem_id": ["a"]}).write_parquet(source)
     with pytest.raises(InputError, match="column 'sample_index' is missing"):
-        score.score(job)
+        score.run(job)
     source.write_bytes(b"not parquet")
     with pytest.raises(InputError, match="not readable"):
-        score.score(job)
+        score.run(job)
     source.unlink()
     with pytest.raises(InputError, match="not readable"):
-        score.score(job)
+        score.run(job)
 
 
 def test_processes_are_placement_and_the_treatment_of_cut_responses_is_content():

@@ -30,9 +30,9 @@ from pipeline.engines.training.order import BucketSampler
 from pipeline.errors import InputError, RefusedError, StageError
 from pipeline.generators import chains
 from pipeline.prompt import Prompt
+from pipeline.stages._training import Lora
 from pipeline.stages.base import TinyModel
 from pipeline.stages.sft import SftConfig
-from pipeline.stages.training import Lora
 from pipeline.store.job import Job
 from tests.support import ROOT
 from tests.support.disks import mounted

@@ -15,8 +15,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from pipeline.engines import solve
-from pipeline.engines.sampling.protocol import sample_family
+from pipeline.engines import sample, solve
 from pipeline.errors import InputError, StageError
 from pipeline.stages.sample import SampleConfig
 from pipeline.stages.score import ScoreConfig
@@ -49,7 +48,7 @@ def make_job(tmp_path: Path, policy: Path, rounds=(1, 4, 17), n: int = 12, budge
 @pytest.fixture(scope="module")
 def finished(guesser, tmp_path_factory) -> tuple[Job, dict, pl.DataFrame]:
     job = make_job(tmp_path_factory.mktemp("solve"), guesser)
-    facts = solve.solve(job)
+    facts = solve.run(job)
     return job, facts, pl.read_parquet(job.folder / "completions.parquet")
 
 
@@ -91,7 +90,7 @@ def test_no_draw_is_made_twice_and_the_first_round_is_that_of_sample(finished, g
     assert per_problem["problem_id"].to_list() == [f"p{i}" for i in range(12)]
     inputs = {"policy": (guesser,), "problems": job.inputs["rows"]}
     other = Job("s", "sample", SampleConfig(samples=1, **PROTOCOL), 5, inputs, tmp_path)
-    sample_family(other)
+    sample.run(other)
     sampled = pl.read_parquet(tmp_path / "completions.parquet")
     assert frame.filter(pl.col("round") == 1).select(sampled.columns).equals(sampled)
 
@@ -99,7 +98,7 @@ def test_no_draw_is_made_twice_and_the_first_round_is_that_of_sample(finished, g
 def test_a_control_spends_the_same_draws_evenly(finished, guesser, tmp_path):
     job, facts, _ = finished
     control = make_job(tmp_path, guesser, rounds=(), budget=job.folder)
-    found = solve.solve(control)
+    found = solve.run(control)
     frame = pl.read_parquet(control.folder / "completions.parquet")
     counts = Counter(frame["problem_id"])
     assert found["draws"] == facts["draws"] == sum(counts.values())
@@ -113,16 +112,16 @@ def test_a_control_spends_the_same_draws_evenly(finished, guesser, tmp_path):
 def test_a_budget_of_other_problems_is_refused(finished, guesser, tmp_path):
     control = make_job(tmp_path, guesser, rounds=(), n=11, budget=finished[0].folder)
     with pytest.raises(InputError, match="spent on other problems; 'p11'"):
-        solve.solve(control)
+        solve.run(control)
     with pytest.raises(InputError, match="rounds and an input budget"):
-        solve.solve(make_job(tmp_path, guesser, budget=finished[0].folder))
+        solve.run(make_job(tmp_path, guesser, budget=finished[0].folder))
     with pytest.raises(InputError, match="no rounds"):
-        solve.solve(make_job(tmp_path, guesser, rounds=()))
+        solve.run(make_job(tmp_path, guesser, rounds=()))
 
 
 def test_rounds_end_when_nothing_is_left(guesser, tmp_path):
     job = make_job(tmp_path, guesser, rounds=(200, 300, 400), n=1)
-    facts = solve.solve(job)
+    facts = solve.run(job)
     assert facts["rounds_not_needed"] == 2 and len(facts["rounds"]) == 1 and facts["unsolved"] == 0
     assert facts["dropped"] == {}
 
@@ -133,7 +132,7 @@ def test_a_stage_that_solves_nothing_says_so(guesser, tmp_path):
         job.one("rows") / "rows.parquet"
     )
     with pytest.raises(InputError, match="solves none of 3 problems in 9 draws"):
-        solve.solve(job)
+        solve.run(job)
     assert not (job.folder / "completions.parquet").exists()
 
 
@@ -147,7 +146,7 @@ def test_a_gold_answer_that_cannot_be_graded_stops_before_anything_is_drawn(tmp_
     changed = pl.when(pl.col("id") == "p1").then(pl.lit(answer, dtype=pl.String)).otherwise("answer")
     rows.with_columns(answer=changed).write_parquet(path)
     with pytest.raises(InputError, match=message):
-        solve.solve(job)
+        solve.run(job)
 
 
 KILLED = {"n": 6, "rounds": (2, 4, 16), "shard_rows": 4, "batch_size": 1}
@@ -155,11 +154,11 @@ KILLED = {"n": 6, "rounds": (2, 4, 16), "shard_rows": 4, "batch_size": 1}
 
 def test_a_killed_job_resumes_after_its_last_shard(finished, guesser, tmp_path):
     whole = make_job(tmp_path / "whole", guesser, **KILLED)
-    solve.solve(whole)
+    solve.run(whole)
     job = make_job(tmp_path / "killed", guesser, **KILLED)
     program = (
         "import sys; from pathlib import Path; import tests.engines.test_solving as t;"
-        "t.solve.solve(t.make_job(Path(sys.argv[1]), Path(sys.argv[2]), **t.KILLED))"
+        "t.solve.run(t.make_job(Path(sys.argv[1]), Path(sys.argv[2]), **t.KILLED))"
     )
     here = str(ROOT)
     child = subprocess.Popen(
@@ -173,13 +172,13 @@ def test_a_killed_job_resumes_after_its_last_shard(finished, guesser, tmp_path):
     assert not (job.folder / "completions.parquet").exists()
     saved = {path: path.stat().st_mtime_ns for path in job.work.glob("round-[12].parquet")}
     assert len(saved) == 2
-    solve.solve(job)
+    solve.run(job)
     assert saved == {path: path.stat().st_mtime_ns for path in saved}
     ours, theirs = (pl.read_parquet(j.folder / "completions.parquet") for j in (job, whole))
     assert ours.equals(theirs)
     (job.folder / "completions.parquet").unlink()
     again = replace(job, inputs={**job.inputs, "policy": (Path("nowhere"),)})
-    solve.solve(again)
+    solve.run(again)
     assert pl.read_parquet(job.folder / "completions.parquet").equals(theirs), "and needs no model for that"
 
 
@@ -188,16 +187,16 @@ def test_a_damaged_round_stops_the_job_and_a_shard_drawn_again_is_graded_again(
 ):
     job = make_job(tmp_path, guesser, rounds=(1, 4), shard_rows=4)
     monkeypatch.setattr(solve.Shards, "drop", lambda self: None)
-    solve.solve(job)
+    solve.run(job)
     (job.work / "round-1.parquet").write_bytes(b"PAR1 torn")
     with pytest.raises(StageError, match=r"round-1\.parquet: damaged.*\n.*Move .*work away"):
-        solve.solve(job)
+        solve.run(job)
     (job.work / "round-1.parquet").unlink()
     (job.work / "round-1" / "shard-00001.parquet").write_bytes(b"")
     graded = next((job.work / "round-1").glob("graded-*.parquet"))
     stale = pl.read_parquet(graded).with_columns(correct=~pl.col("correct"))
     stale.write_parquet(graded)
-    solve.solve(job)
+    solve.run(job)
     assert pl.read_parquet(graded)["correct"].equals(~stale["correct"])
 
 

@@ -307,13 +307,13 @@ def test_benchmark_copy_with_too_few_rows_is_refused(tmp_path, run_stage):
 
 
 def test_rows_are_the_same_after_a_killed_attempt(tmp_path, make_job):
-    from pipeline import stages
+    from pipeline.engines import source
 
     path = write_jsonl(tmp_path / "a.jsonl")
     job = make_job("source", source_of(path))
     (job.work / "shards").mkdir()
     (job.work / "shards" / "000000.parquet").write_bytes(b"half a shard")
-    stages.load("source").run(job)
+    source.run(job)
     assert len(pl.read_parquet(job.folder / "rows.parquet")) == len(ROWS)
 
 

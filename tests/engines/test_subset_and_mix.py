@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline import stages
+from pipeline.engines import subset
 from pipeline.engines.rows import parquet
 from pipeline.engines.rows.store import first_by_key
 from pipeline.errors import InputError
@@ -76,7 +76,7 @@ def test_reordering_in_several_buckets_gives_the_same_rows(make_rows, run_stage,
 def test_what_a_killed_attempt_wrote_does_not_stay(make_rows, make_job):
     job = make_job("subset", SubsetConfig(rows=2), rows=make_rows(frame_of(["a", "b", "c"])))
     (job.folder / ".rows.parquet-1").write_bytes(b"half of the rows")
-    stages.load("subset").run(job)
+    subset.run(job)
     assert [path.name for path in job.folder.iterdir() if path.is_file()] == ["rows.parquet"]
 
 

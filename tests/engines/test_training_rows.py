@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import polars as pl
 import pytest
 from safetensors.torch import load_file
 
-from pipeline import stages
 from pipeline.engines.policy.folder import load_policy
+from pipeline.stages._training import Lora
 from pipeline.stages.dialogue import DialogueConfig
 from pipeline.stages.mix import MixConfig
 from pipeline.stages.sft import SftConfig
 from pipeline.stages.solve import SolveConfig
 from pipeline.stages.synthesise import Marker, SynthesiseConfig
-from pipeline.stages.training import Lora
 from pipeline.store.job import Job
 
 PROTOCOL = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 4, "precision": "fp32"}
@@ -26,7 +26,9 @@ def run(folder: Path, stage: str, config, **inputs: Path | tuple[Path, ...]) -> 
     folder = folder / stage / str(len(list(folder.glob(f"{stage}/*"))))
     folder.mkdir(parents=True)
     given = {role: path if isinstance(path, tuple) else (path,) for role, path in inputs.items()}
-    stages.load(stage).run(Job(f"{stage}-1", stage, config, 5, given, folder))
+    importlib.import_module(f"pipeline.engines.{stage}").run(
+        Job(f"{stage}-1", stage, config, 5, given, folder)
+    )
     return folder
 
 

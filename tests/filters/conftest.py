@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.stages import filter as filter_stage
+from pipeline.engines import filter as filter_engine
+from pipeline.stages.filter import FilterConfig
 from pipeline.store.job import Job
 
 
@@ -36,7 +37,7 @@ def make_filter_job(make_job: Callable[..., Job], save_rows: Callable[..., Path]
             for s in steps
             for k, v in _items(s)
         ]
-        config = filter_stage.Config.model_validate(
+        config = FilterConfig.model_validate(
             {"filters": tuple(named), "seed": seed, "batch_rows": batch_rows}
         )
         return make_job("filter", config, rows=save_rows(rows), **inputs)
@@ -54,7 +55,7 @@ def run_filters(make_filter_job: Callable[..., Job]) -> Callable[..., tuple[pl.D
 
     def run(rows: Any, *steps: Any, **options: Any) -> tuple[pl.DataFrame, dict[str, Any]]:
         job = make_filter_job(rows, *steps, **options)
-        facts = filter_stage.run(job)
+        facts = filter_engine.run(job)
         json.dumps(facts)
         return pl.read_parquet(job.folder / "rows.parquet"), facts
 

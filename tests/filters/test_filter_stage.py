@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from pipeline import filters
+from pipeline.engines.filter import run
 from pipeline.errors import InputError, StageError, StudyError
-from pipeline.stages import filter as filter_stage
+from pipeline.stages.filter import FilterConfig
 
 FRAME = pl.DataFrame({
     "id": [f"r{i}" for i in range(3000)],
@@ -45,13 +46,13 @@ def test_filter_that_leaves_nothing_is_named_with_the_counts_so_far(run_filters)
 
 def test_finished_judgements_of_a_killed_attempt_are_used_again(make_filter_job, monkeypatch):
     job = make_filter_job(FRAME, "deduplicate", {"where": {"column": "level", "equals": 1}})
-    first = filter_stage.run(job)
+    first = run(job)
     rows = pl.read_parquet(job.folder / "rows.parquet")
     (job.folder / "rows.parquet").unlink()
     calls = []
     real = filters.get("deduplicate").judge
     monkeypatch.setattr(filters.get("deduplicate"), "judge", lambda *a: calls.append(1) or real(*a))
-    assert filter_stage.run(job) == first and not calls
+    assert run(job) == first and not calls
     assert pl.read_parquet(job.folder / "rows.parquet").equals(rows)
 
 
@@ -63,29 +64,29 @@ def test_the_size_of_batches_changes_nothing(run_filters):
 
 def test_unknown_filter_and_parameter_are_refused():
     with pytest.raises(StudyError, match="max_token") as caught:
-        filter_stage.Config.model_validate({"filters": ({"name": "max_token"},)})
+        FilterConfig.model_validate({"filters": ({"name": "max_token"},)})
     assert "Did you mean 'max_tokens'?" in caught.value.remedy
     with pytest.raises(ValueError, match="char"):
-        filter_stage.Config.model_validate({"filters": ({"name": "max_chars", "params": {"char": 3}},)})
+        FilterConfig.model_validate({"filters": ({"name": "max_chars", "params": {"char": 3}},)})
 
 
 def test_parameters_at_their_default_are_no_part_of_the_identity():
     def identity(**params):
         config = {"filters": ({"name": "max_chars", "params": {"chars": 9, **params}},)}
-        return filter_stage.Config.model_validate(config).identity()
+        return FilterConfig.model_validate(config).identity()
 
     assert identity() == identity(column="solution") != identity(column="problem")
 
 
 def test_configuration_survives_the_plan_file():
-    config = filter_stage.Config.model_validate(
+    config = FilterConfig.model_validate(
         {"filters": ({"name": "decontaminate", "params": {"against": ("aime24",)}},), "seed": 3}
     )
-    assert filter_stage.Config.model_validate_json(config.model_dump_json()) == config
+    assert FilterConfig.model_validate_json(config.model_dump_json()) == config
 
 
 def test_rows_that_are_no_parquet_are_refused(make_filter_job):
     job = make_filter_job(FRAME, "deduplicate")
     (job.one("rows") / "rows.parquet").write_text("x")
     with pytest.raises(InputError, match="cannot be read as Parquet"):
-        filter_stage.run(job)
+        run(job)

@@ -77,7 +77,7 @@ def test_no_rooms_of_the_engines_import_one_another_in_a_circle(imports) -> None
 
 
 def test_nothing_in_the_engines_imports_a_stages_engine(imports) -> None:
-    of_stages = {f"{ENGINES}.{name}" for name in stages.NAMES}
+    of_stages = {f"{ENGINES}.{name}" for name in stages.names()}
     wrong = {
         f"{module} imports {other}"
         for module, others in imports.items()

@@ -17,7 +17,7 @@ from pipeline.report.drawing.words import format_duration
 from pipeline.request.claims import CompiledClaim, Part
 from pipeline.request.metrics import Column, Condition, Conditional
 from pipeline.request.quantities import Mean
-from pipeline.stages import report
+from pipeline.stages.report import ReportConfig
 from pipeline.store.job import Job
 from tests.support.synthetic import make_valley
 
@@ -232,8 +232,10 @@ def test_responses_titles_and_labels_cannot_write_into_the_page(tmp_path):
 
 def test_the_stage_builds_from_the_results_folder_around_it(full):
     request, root, _ = full
-    config = report.Config(request=request.to_plain())
-    folder = root / report.NAME / "valley-aaaaaaaaaaaa"
+    from pipeline.engines import report
+
+    config = ReportConfig(request=request.to_plain())
+    folder = root / "report" / "valley-aaaaaaaaaaaa"
     folder.mkdir(parents=True)
     facts = report.run(Job(key=folder.name, stage="report", config=config, seed=0, inputs={}, folder=folder))
     assert (

@@ -7,7 +7,7 @@ from tests.support.models import config_models
 
 
 def test_every_stage_field_says_whether_it_is_content_or_placement() -> None:
-    models = [model for name in stages.NAMES for model in config_models(stages.load(name).Config)]
+    models = [model for name in stages.names() for model in config_models(stages.load(name).config)]
     assert len(models) > 15
     for model in models:
         for name, field in model.model_fields.items():

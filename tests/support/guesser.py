@@ -12,6 +12,7 @@ SHAPE = {"hidden_size": 32, "layers": 2, "heads": 4, "intermediate_size": 64, "m
 
 def make_guesser(tmp_path_factory, **shape: int) -> Path:
     """Train a guesser whose shape differs from the usual one."""
+    from pipeline.engines.base import run
     from pipeline.stages import base
     from pipeline.store.job import Job
 
@@ -21,7 +22,7 @@ def make_guesser(tmp_path_factory, **shape: int) -> Path:
     data = tmp_path_factory.mktemp("digits")
     pl.DataFrame({"problem": problems, "solution": digits}).write_parquet(data / "rows.parquet")
     phase = base.Phase(data=(0,), epochs=4, batch_size=32, learning_rate=1e-2, schedule="constant")
-    config = base.Config(tiny=base.TinyModel(**SHAPE | shape, phases=(phase,)))
+    config = base.StartConfig(tiny=base.TinyModel(**SHAPE | shape, phases=(phase,)))
     folder = tmp_path_factory.mktemp("guesser")
-    base.run(Job("guesser", "base", config, 0, {"data": (data,)}, folder))
+    run(Job("guesser", "base", config, 0, {"data": (data,)}, folder))
     return folder

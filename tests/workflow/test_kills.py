@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.plan.frozen import read_frozen
 from pipeline.store.record import read_record, verify
 from tests.support.project import environment
 
@@ -39,8 +39,8 @@ def test_a_stage_killed_in_the_middle_resumes_with_the_same_result(
     original, _ = finished
     shutil.copytree(original / "results", tmp_path / "results", copy_function=os.link, symlinks=True)
     plan_file = next((tmp_path / "results" / "plans").glob("*.json"))
-    plan = json.loads(plan_file.read_text())
-    key = next(k for k, entry in plan["artifacts"].items() if plan["configs"][entry[0]]["stage"] == stage)
+    plan = read_frozen(plan_file)
+    key = next(key for key in plan.artifacts if plan.stage(key) == stage)
     folder = tmp_path / "results" / stage / key
     record = read_record(folder)
     expected = content_of(folder / CONTENT[stage])

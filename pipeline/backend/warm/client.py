@@ -19,14 +19,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 VARIABLE = "STUDYC_WARM"
 """Where the server listens; set for the jobs of the Snakemake process that started it."""
-
-HEAVY = frozenset({"base", "sft", "rl", "sample", "judge", "solve", "dialogue", "compress"})
-"""Stages that import torch, or its libraries; others do where they have input `policy`, whose tokenizer they load."""
 
 READ_AT_IMPORT = (
     "ACCELERATE", "CUDA", "DATASETS", "HF_", "HOME", "HUGGINGFACE", "LD_", "MKL_", "NUMEXPR", "OMP_", "OPENBLAS",
@@ -37,18 +34,13 @@ WORTHWHILE = 4
 """Heavy jobs from which a server saves more than its own start costs."""
 
 
-def is_heavy(stage: str, roles: Collection[str]) -> bool:
-    """Whether a job spends seconds on imports: by its stage, and by the roles of its inputs."""
-    return stage in HEAVY or "policy" in roles
-
-
 class WarmChild:
     """A job that runs in a fork of the server; used like a subprocess.Popen with piped output."""
 
     def __init__(self, connection: socket.socket, output: int) -> None:
         self._connection = connection
         self.stdout = os.fdopen(output, "rb")
-        self.usage: dict[str, float] | None = None
+        self.usage: dict[str, float] = {}
 
     def send_signal(self, number: int) -> None:
         """Pass a signal on to the job, unless it has ended."""
@@ -68,7 +60,8 @@ class WarmChild:
             "cpu_seconds": round(outcome["cpu_seconds"], 3),
             "peak_mb": outcome["peak_kilobytes"] // 1024,
         }
-        return outcome["code"]
+        code: int = outcome["code"]
+        return code
 
 
 def _socket_name(environment: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ import signal
 import socket
 import sys
 import traceback
+from typing import Any
 
 PRELOADED = ("torch", "datasets", "transformers", "peft", "trl")
 CLASSES = (
@@ -89,7 +90,7 @@ def _supervise(connection: socket.socket) -> None:
         os.close(descriptor)
     ended = os.pidfd_open(job)
     while True:
-        ready, _, _ = select.select([connection, ended], [], [])
+        ready, _, _ = select.select([connection.fileno(), ended], [], [])
         if ended in ready:
             break
         numbers = connection.recv(64)
@@ -108,7 +109,7 @@ def _supervise(connection: socket.socket) -> None:
     os._exit(0)
 
 
-def _receive(connection: socket.socket) -> tuple[dict, list[int]]:
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """One request: a line of JSON, with the descriptors of the output and of the lock."""
     space = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
     data, descriptors = b"", array.array("i")
@@ -122,7 +123,7 @@ def _receive(connection: socket.socket) -> tuple[dict, list[int]]:
     return json.loads(data), list(descriptors)
 
 
-def _become(request: dict, descriptors: list[int]) -> None:
+def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     """Turn this fork into the job's process; never returns."""
     code = 1
     try:

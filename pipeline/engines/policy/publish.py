@@ -14,7 +14,7 @@ import torch
 from transformers import AutoConfig
 
 from pipeline.engines.policy.folder import save_policy
-from pipeline.stages.training import TrainingConfig
+from pipeline.stages._training import TrainingConfig
 
 
 def save_trained(trainer: Any, tokenizer: Any, folder: Path, config: TrainingConfig, *, start: Path) -> None:

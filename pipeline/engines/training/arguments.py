@@ -17,7 +17,7 @@ from pipeline.engines.training.parallel import (
     prepare_compiler,
 )
 from pipeline.errors import InputError
-from pipeline.stages.training import TrainingConfig
+from pipeline.stages._training import TrainingConfig
 
 
 def split_batch(batch_size: int, micro_batch: int | None) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from pipeline.errors import InputError, StageError
-from pipeline.stages.training import TrainingConfig
+from pipeline.stages._training import TrainingConfig
 
 ZERO_STAGES = {"none": 0, "zero2": 2, "zero3": 3}
 

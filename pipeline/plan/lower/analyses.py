@@ -123,7 +123,7 @@ def _read(
     only = read_only(params.get(ONLY), (*path, ONLY), study, problems)
     if settled is None or only is None or (asked and judge is None):
         return None
-    config = stages.load("analyse").Config.model_validate({"analysis": name, "params": settled.identity()})
+    config = stages.load("analyse").config.model_validate({"analysis": name, "params": settled.identity()})
     return Analysis(name, config, judge, catalogue.needs_tokenizer(name), measures, only, path)
 
 

@@ -63,7 +63,7 @@ def read_model(
         if tiny is None:
             return None
         plain = {"tiny": tiny}
-    config = validate_settings(stages.load("base").Config, plain, settings, problems, label=f"model {name!r}")
+    config = validate_settings(stages.load("base").config, plain, settings, problems, label=f"model {name!r}")
     return None if config is None else Recipe("base", config, phases=phases)
 
 

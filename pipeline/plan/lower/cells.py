@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline import stages
 from pipeline.errors import Location
 from pipeline.fingerprint import Config
 from pipeline.plan.artifact import Artifact
@@ -27,6 +26,8 @@ from pipeline.plan.lower.sources import Rows
 from pipeline.request.units import DataNode, Run, Unit
 from pipeline.spec.levels import Problems, split_reference
 from pipeline.spec.study import Study
+from pipeline.stages import load_training
+from pipeline.stages.checkpoint import of_run
 
 SUBSET_SHIFT = 1_000_003
 """Distance between the subset seeds of two replicates, where replicates vary the subset."""
@@ -256,11 +257,8 @@ class _Lowering:
         return self.graph.add("base", config, 0, {"data": data} if data else {}, title, name)
 
     def _train(self, recipe: Recipe, policy: str, rows: Any, seed: int, title: str) -> str:
-        if recipe.stage == "sft":
-            name = f"{self.graph.slugs[policy]}-sft-{rows.label}"
-        else:
-            rewards = "-".join([_initials(term.name) for term in recipe.config.reward])
-            name = f"{self.graph.slugs[policy]}-{recipe.config.algorithm}-{rewards}"
+        slug = load_training(recipe.stage).slug(recipe.config, rows.label)
+        name = f"{self.graph.slugs[policy]}-{slug}"
         key = self.graph.add(
             recipe.stage, recipe.config, seed, {"policy": (policy,), "data": (rows.key,)}, title, name
         )
@@ -275,14 +273,14 @@ class _Lowering:
 
     def _checkpoints(self, final: str, chain: _Chain) -> list[tuple[int | None, str]]:
         """The checkpoints of a cell's last training, each an artifact of its own."""
-        if not chain.steps or chain.steps[-1].recipe.stage != "rl":
+        if not chain.steps:
             return []
         run = self.graph.artifacts[final]
         found = []
         for step in self._steps.get(final, ()):
             config = self._checkpoint_configs.get((run.settled.index, step))
             if config is None:
-                config = stages.load("checkpoint").of_run(run.settled.config, step)
+                config = of_run(run.settled.config, step)
                 self._checkpoint_configs[(run.settled.index, step)] = config
             title = f"{run.title} · step {step}"
             inputs = {"run": (final,), **dict(run.inputs)}
@@ -340,9 +338,3 @@ class _Lowering:
             )  # fmt: skip
             self.result.cell_units.setdefault((cell, step, measure), []).append(len(self.result.units))
             self.result.units.append(unit)
-
-
-def _initials(name: str) -> str:
-    """A reward's name, or its initials where it has several words."""
-    words = name.split("_")
-    return name if len(words) == 1 else "".join(word[0] for word in words)

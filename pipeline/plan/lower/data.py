@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline import benchmarks, filters, stages
+from pipeline import benchmarks, filters
 from pipeline.errors import Problem, shown, suggest
 from pipeline.filters.max_tokens import BY_DIGEST
 from pipeline.fingerprint import Config
@@ -25,6 +25,9 @@ from pipeline.spec.base import HUB_PATTERN
 from pipeline.spec.levels import Problems
 from pipeline.spec.models import DataSpec
 from pipeline.spec.study import Study
+from pipeline.stages.filter import FilterConfig
+from pipeline.stages.mix import MixConfig
+from pipeline.stages.subset import SubsetConfig
 
 BENCHMARK = "benchmark:"
 
@@ -154,7 +157,7 @@ class DataLowering:
     def _cut(self, entry: str, whole: Rows, rows: int, seed: int) -> Rows:
         """The artifact of the first `rows` rows of an entry in the seeded order."""
         name, of = f"{whole.name}-{rows}", entry.removeprefix(BENCHMARK)
-        config = stages.load("subset").Config(rows=rows, seed=seed)
+        config = SubsetConfig(rows=rows, seed=seed)
         key = self.add("subset", config, 0, {"rows": (whole.key,)}, f"{rows} rows of {of}", name)
         return Rows(key, rows, name, str(rows))
 
@@ -178,7 +181,7 @@ class DataLowering:
             total = None if size is None or total is None else total + size
             parts.append(rows.key)
         seed = self._seed_of(name) - MIXTURE_SHIFT  # this mixture's own choices come before it
-        config = stages.load("mix").Config(quotas=tuple(part.rows for part in entry.mix), seed=seed)
+        config = MixConfig(quotas=tuple(part.rows for part in entry.mix), seed=seed)
         return Rows(
             self.add("mix", config, 0, {"rows": tuple(parts)}, f"mix {name}", f"mix-{name}"),
             total,
@@ -248,7 +251,7 @@ class DataLowering:
         counters = [self.policies.key(policy, path, at) for policy, path in steps.policies.items()]
         if None in counters:
             return None
-        config = stages.load("filter").Config.model_validate(
+        config = FilterConfig.model_validate(
             {"filters": tuple(steps.plain), "seed": self._seed_of(name), "folders": steps.folders}
         )
         inputs: Mapping[str, tuple[str, ...]] = {

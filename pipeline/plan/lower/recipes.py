@@ -27,6 +27,8 @@ from pipeline.spec.levels import (
     validate_settings,
 )
 from pipeline.spec.study import Study
+from pipeline.stages.rl import RewardTerm
+from pipeline.stages.sample import SampleConfig
 
 _PLACEHOLDER = ({"name": "accuracy"},)
 """Stands for a reward with errors, so that the rest of its level is checked as well."""
@@ -120,16 +122,15 @@ class Recipes:
         label = f"{factor} {name!r}"
         words = {**values}
         data, rows = self._data_words(words, settings, label)
-        checkpoints: Any = words.pop("checkpoints", None) if stage == "rl" else None
-        words.setdefault("prompt", self.study.spec.prompt)
+        config_model, training = stages.load(stage).config, stages.load_training(stage)
+        checkpoints: Any = words.pop("checkpoints", None) if training.has_checkpoints else None
+        if "prompt" in config_model.model_fields:
+            words.setdefault("prompt", self.study.spec.prompt)
         before = len(self.problems)
-        if stage == "rl" and "reward" in words:
+        if training.has_rewards and "reward" in words:
             words["reward"] = self._reward(words["reward"], settings, label) or _PLACEHOLDER
-        also = (*TRAINING_WORDS, *(("checkpoints",) if stage == "rl" else ()))
-        module = stages.load(stage)
-        config = validate_settings(
-            module.Config, words, settings, self.problems, label=label, also_known=also
-        )
+        also = (*TRAINING_WORDS, *(("checkpoints",) if training.has_checkpoints else ()))
+        config = validate_settings(config_model, words, settings, self.problems, label=label, also_known=also)
         if config is None or len(self.problems) > before:
             return None
         steps = self._checkpoints(checkpoints, getattr(config, "steps", 0), settings, label)
@@ -167,7 +168,6 @@ class Recipes:
     def _reward(self, raw: Any, settings: Settings, label: str) -> tuple[Any, ...] | None:
         """`{accuracy: 1, cosine: {weight: 2, max_length: 3584}}` → terms sorted by name."""
         from pipeline import rewards
-        from pipeline.stages.rl import RewardTerm
 
         locate = settings.locator(self.problems.document)
         if isinstance(raw, str):
@@ -269,9 +269,8 @@ class Recipes:
             self._note(locate(("benchmark",), False), what, remedy)
             return None
         words.setdefault("prompt", self.study.spec.prompt)
-        module = stages.load("sample")
         config = validate_settings(
-            module.Config,
+            SampleConfig,
             words,
             settings,
             self.problems,

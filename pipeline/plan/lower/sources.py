@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import benchmarks, datasets, generators, stages
+from pipeline import benchmarks, datasets, generators
 from pipeline.errors import Problem, StudyError, suggest
-from pipeline.filters.max_tokens import BY_DIGEST
-from pipeline.fingerprint import Config
 from pipeline.plan.digests import folder_digest
 from pipeline.plan.lower.recipes import validate_entry
 from pipeline.spec.levels import Problems, Settings, validate_settings
-from pipeline.spec.lock import UNPINNED
 from pipeline.spec.models import SourceSpec
 from pipeline.spec.study import Study
+from pipeline.stages.source import SourceConfig, from_catalogue
 
 Add = Callable[..., str]
 """add(stage, config, seed, inputs, title, name) -> key."""
@@ -82,9 +80,7 @@ class SourceLowering:
         settings = Settings(
             values, {key: (*path, "fields" if key == "fields" else key) for key in values}, path
         )
-        config = validate_settings(
-            stages.load("source").Config, values, settings, self.problems, label=".".join(path)
-        )
+        config = validate_settings(SourceConfig, values, settings, self.problems, label=".".join(path))
         if config is None:
             return None
         return Rows(self.add("source", config, 0, {}, f"source {called}", slug), rows, slug, slug)
@@ -128,7 +124,7 @@ class SourceLowering:
             return None
         hub = origin.hub.name if origin.hub is not None else None
         fields = self._fields(source, path)
-        config = stages.load("source").from_catalogue(
+        config = from_catalogue(
             "dataset" if kind == "data set" else "benchmark",
             name,
             config=source.config,
@@ -152,19 +148,3 @@ class SourceLowering:
 def is_local(name: str) -> bool:
     """Whether a tokenizer's name is a path: written as one, or the name of a folder here."""
     return name.startswith(("/", "./", "../", "~")) or Path(name).expanduser().is_dir()
-
-
-def hub_names(config: Config) -> Iterator[tuple[str, str, str | None]]:
-    """(kind, name, commit) of what a source, base or filter configuration takes from the hub."""
-    hub = getattr(config, "hub", None)
-    if hub is not None:
-        yield ("models" if "tiny" in type(config).model_fields else "datasets", hub.name, hub.revision)
-    for step in getattr(config, "filters", ()):
-        name = step.params.get("tokenizer")
-        if name is not None and not name.startswith(BY_DIGEST):
-            yield ("models", name, step.params.get("revision"))
-
-
-def unpinned_names(config: Config) -> list[tuple[str, str]]:
-    """(kind, name) of the hub names that a configuration leaves unpinned."""
-    return [(kind, name) for kind, name, commit in hub_names(config) if commit in (None, UNPINNED)]

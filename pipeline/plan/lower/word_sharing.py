@@ -51,7 +51,7 @@ class WordSharing:
 
     def configs(self, words: Words, names: Iterable[str]) -> tuple[Config, ...] | None:
         """A configuration for each stage; None after noting every word that none of them knows, or that does not fit."""
-        models = [stages.load(stage).Config for stage in names]
+        models = [stages.load(stage).config for stage in names]
         fields = {name for model in models for name in model.model_fields} - set(SET_BY_ENTRY)
         unknown = [word for word in words.values if word not in fields]
         locate = words.settings.locator(self._problems.document)

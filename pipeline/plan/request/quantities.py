@@ -15,10 +15,10 @@ from pipeline.plan.lower.cells import Lowered
 from pipeline.plan.request.metrics import Metrics
 from pipeline.plan.request.read_claim import METRIC, ReadSelector, is_pick, listed
 from pipeline.request.figures import MEASURE
-from pipeline.request.logged import LOGGED
 from pipeline.request.metrics import AnyMetric, Count, Logged, OfResponses
 from pipeline.request.quantities import Curve, Extreme, Fact, Mean, Pick
 from pipeline.spec.levels import Problems
+from pipeline.stages import load_training
 
 
 class Quantities:
@@ -189,12 +189,12 @@ class Quantities:
         if not found:
             self._note_nothing(merged, path, "Name cells that train.")
             return None
-        stages = sorted({self.lowered.runs[index].stage for index in found})
-        if without := [stage for stage in stages if stage not in LOGGED[column].stages]:
-            what = f"a training of stage {without[0]} logs no {column!r}"
-            logs = [name for name, logged in LOGGED.items() if without[0] in logged.stages]
-            self.problems.add(path, what, f"It logs {', '.join(logs)}.")
-            return None
+        for stage in sorted({self.lowered.runs[index].stage for index in found}):
+            logs = load_training(stage).logs
+            if column not in logs:
+                what = f"a training of stage {stage} logs no {column!r}"
+                self.problems.add(path, what, f"It logs {', '.join(logs)}." if logs else "")
+                return None
         return Curve(column=column, runs=tuple(found), first=first, last=last, pick=pick)
 
     def _match(self, merged: ReadSelector) -> list[Cell]:

@@ -20,6 +20,7 @@ from pipeline.request.logged import LOGGED
 from pipeline.request.metrics import Logged
 from pipeline.request.page import Request
 from pipeline.request.units import Run
+from pipeline.stages import load_training
 
 MOST_POINTS = 120
 PANELS = {"rl": ("reward", "accuracy_reward", "tokens", "truncated", "kl"), "sft": ("loss", "token_accuracy")}
@@ -28,8 +29,13 @@ PANELS = {"rl": ("reward", "accuracy_reward", "tokens", "truncated", "kl"), "sft
 
 def draw_training_figures(request: Request, store: Store) -> list[Figure]:
     """One figure per training stage that has a finished run with a log; reinforcement learning first."""
-    stages = sorted({run.stage for run in request.runs}, key=lambda s: (s != "rl", s))
+    stages = sorted({run.stage for run in _logged(request.runs)}, key=lambda s: (s != "rl", s))
     return [figure for stage in stages if (figure := _draw_stage(stage, request, store)) is not None]
+
+
+def _logged(runs: Sequence[Run]) -> list[Run]:
+    """The trainings whose stage keeps a log."""
+    return [run for run in runs if load_training(run.stage).logs]
 
 
 def _draw_stage(stage: str, request: Request, store: Store) -> Figure | None:
@@ -52,7 +58,9 @@ def _draw_stage(stage: str, request: Request, store: Store) -> Figure | None:
 def draw_declared_curves(figure: FigureRequest, request: Request, store: Store) -> Figure:
     """A declared figure of logged columns by step: a line per declared level, panels per level or column."""
     runs = [
-        run for run in request.runs if all(run.cell.get(f) in levels for f, levels in figure.where.items())
+        run
+        for run in _logged(request.runs)
+        if all(run.cell.get(f) in levels for f, levels in figure.where.items())
     ]
     last = {(tuple(run.cell.items()), run.replicate): run.key for run in runs}
     merged = {run.key: run for run in _merge_cells([run for run in runs if run.key in last.values()])}

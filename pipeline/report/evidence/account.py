@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pipeline import stages
 from pipeline.report.evidence.results import Record, Store
 from pipeline.report.evidence.sides import name_unit
 from pipeline.request.page import Request
@@ -18,14 +19,6 @@ from pipeline.store.paths import record_path
 
 MOST_EXAMPLES = 3
 """Dropped rows that are named per reason."""
-
-
-COUNTED = {
-    "sample": ("responses", "responses"),
-    "score": ("n", "responses graded"),
-    "judge": ("n", "rows judged"),
-}
-"""Stage → the count of its record that stands for its rows, and what they are called; else rows_out."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +126,8 @@ def _data_row(node: DataNode, depth: int, nodes: Mapping[str, DataNode], store: 
     record = store.find(node.key)
     if record is None:
         return DataRow(node, depth, sources)
-    counted, unit = COUNTED.get(node.stage, ("rows_out", "rows"))
-    rows_in, rows_out = record.facts.get("rows_in"), record.facts.get(counted)
+    counted = stages.load(node.stage).counted
+    rows_in, rows_out = record.facts.get("rows_in"), record.facts.get(counted.fact)
     total = sum(rows_in) if isinstance(rows_in, list) else rows_in
     steps = [step for step in record.facts.get("filters") or () if isinstance(step, Mapping)]
     dropped: Counter[str] = Counter()
@@ -152,7 +145,7 @@ def _data_row(node: DataNode, depth: int, nodes: Mapping[str, DataNode], store: 
         sources,
         total,
         rows_out,
-        unit,
+        counted.unit,
         {str(reason): int(count) for reason, count in order if count},
         examples,
         tuple((str(s.get("filter", "")), s.get("rows_in", 0), s.get("rows_out", 0)) for s in steps),

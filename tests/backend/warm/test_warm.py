@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.backend.warm import client as warm
+from pipeline.plan.freeze import freeze
 from pipeline.site import Site
 from tests.support import ROOT
 from tests.support.project import environment as users_environment
+from tests.support.studies import compile_text, edited
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="warm starts are for Linux")
 
@@ -166,10 +168,17 @@ time.sleep(120)
     assert _is_gone(pid)
 
 
-def test_jobs_that_load_a_tokenizer_start_warm_and_those_without_a_model_cold() -> None:
-    assert warm.is_heavy("sample", ("policy", "problems")) and warm.is_heavy("base", ())
-    assert warm.is_heavy("analyse", ("completions", "policy")), "it counts with the policy's tokenizer"
-    assert not warm.is_heavy("analyse", ("completions",)) and not warm.is_heavy("score", ("completions",))
+def test_jobs_that_load_a_tokenizer_start_warm_and_those_without_a_model_cold(tmp_path: Path) -> None:
+    text = edited(("analyses: [reflection_keywords]", "analyses: [reflection_keywords, think]"))
+    plan = freeze(compile_text(text, tmp_path), Site())
+    heavy = {(plan.stage(key), plan.is_heavy(key)) for key in plan.artifacts}
+    assert {("base", True), ("sft", True), ("sample", True), ("score", False), ("source", False)} <= heavy
+    analyses = {
+        plan.settled(k).config["analysis"]: plan.is_heavy(k)
+        for k in plan.artifacts
+        if plan.stage(k) == "analyse"
+    }
+    assert analyses == {"reflection_keywords": False, "think": True}, "it counts with the policy's tokenizer"
 
 
 @pytest.mark.parametrize("stage", ["sft", "sample"])

@@ -14,7 +14,8 @@ import time
 import polars as pl
 import pytest
 
-from pipeline.engines.judge import SCHEMA, judge
+from pipeline.engines.judge import SCHEMA
+from pipeline.engines.judge import run as judge
 from pipeline.errors import InputError, StageError, StudyError
 from tests.support import ROOT
 from tests.support.endpoint import Answer, Seen, say, serve
@@ -292,7 +293,7 @@ def test_a_killed_job_asks_for_no_reply_again(tmp_path):
     slow = lambda seen: Answer(**{**reflect_on_odd_samples(seen).__dict__, "pause_seconds": 0.02})
     program = (
         "import sys; from pathlib import Path; from tests.support.judge_jobs import make_job;"
-        "from pipeline.engines.judge import judge;"
+        "from pipeline.engines.judge import run as judge;"
         "judge(make_job(Path(sys.argv[1]), sys.argv[2], n=60, shard_rows=50))"
     )
     with serve(slow) as endpoint:

@@ -15,7 +15,7 @@ import httpx
 import polars as pl
 import pytest
 
-from pipeline.engines.judge import judge
+from pipeline.engines.judge import run as judge
 from pipeline.errors import InputError, StageError
 from pipeline.stages.judge import JudgeConfig
 from pipeline.store.job import Job
@@ -33,7 +33,7 @@ START_SECONDS = 240
 STAGE = """
 import json, sys
 from pathlib import Path
-from pipeline.engines.judge import judge
+from pipeline.engines.judge import run as judge
 from pipeline.store.job import Job
 from pipeline.stages.judge import JudgeConfig
 

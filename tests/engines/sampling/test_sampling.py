@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.engines.sampling import protocol, requests
-from pipeline.engines.sampling.protocol import Request, read_eos_token_ids, row_seed, sample_family
+from pipeline.engines import sample
+from pipeline.engines.sampling.protocol import Request, read_eos_token_ids, row_seed
 from pipeline.engines.sampling.requests import COLUMNS, sample_missing
 from pipeline.engines.sampling.shards import Shards
 from pipeline.errors import InputError, StageError
@@ -75,7 +75,7 @@ def make_requests(n: int, max_tokens: int = 40) -> list[Request]:
 
 def test_completions_have_the_schema_and_the_order_of_the_contract(tmp_path, policy):
     job = make_job(tmp_path, policy)
-    facts = sample_family(job)
+    facts = sample.run(job)
     found = pl.read_parquet(job.folder / "completions.parquet")
     assert tuple(found.columns) == COLUMNS
     assert found.select("problem_id", "sample_index").rows() == [
@@ -103,7 +103,7 @@ def test_shard_size_never_changes_the_file(tmp_path, policy):
     files = []
     for rows in (5, 256):
         job = make_job(tmp_path / str(rows), policy, config=CONFIG.model_copy(update={"shard_rows": rows}))
-        sample_family(job)
+        sample.run(job)
         files.append(pl.read_parquet(job.folder / "completions.parquet"))
     assert files[0].equals(files[1])
 
@@ -170,11 +170,11 @@ def test_top_p_keeps_the_smallest_set_that_reaches_its_mass(vocabulary):
 def test_a_killed_job_resumes_after_its_last_shard(tmp_path, policy):
     config = CONFIG.model_copy(update={"shard_rows": 8, "batch_size": 2, "max_new_tokens": 60})
     whole = make_job(tmp_path / "whole", policy, n=16, config=config)
-    sample_family(whole)
+    sample.run(whole)
     job = make_job(tmp_path / "killed", policy, n=16, config=config)
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import tests.engines.sampling.test_sampling as t;"
-        "t.sample_family(t.make_job(Path(sys.argv[2]), Path(sys.argv[3]), 16, t.CONFIG.model_copy(update="
+        "t.sample.run(t.make_job(Path(sys.argv[2]), Path(sys.argv[3]), 16, t.CONFIG.model_copy(update="
         "{'shard_rows': 8, 'batch_size': 2, 'max_new_tokens': 60})))"
     )
     here = str(ROOT)
@@ -189,7 +189,7 @@ def test_a_killed_job_resumes_after_its_last_shard(tmp_path, policy):
     assert not (job.folder / "completions.parquet").exists()
     saved = {path: path.stat().st_mtime_ns for path in job.work.glob("shard-*")}
     assert 3 <= len(saved) < 8
-    sample_family(job)
+    sample.run(job)
     ours, theirs = (pl.read_parquet(j.folder / "completions.parquet") for j in (job, whole))
     assert ours.equals(theirs)
 
@@ -200,8 +200,8 @@ def test_a_damaged_shard_is_named_and_drawn_again_and_no_other_is_lost(
 ):
     config = CONFIG.model_copy(update={"shard_rows": 8, "top_p": 1.0})
     job, whole = (make_job(tmp_path / name, policy, config=config) for name in ("damaged", "whole"))
-    sample_family(whole)
-    rows = protocol._wanted_rows(job)
+    sample.run(whole)
+    rows = sample._wanted_rows(job)
     sample_missing(job, sampler, rows[:24], Shards(job.work, rows[:24]))
     damaged, last = job.work / "shard-00001.parquet", job.work / "shard-00002.parquet"
     damaged.write_bytes(left)
@@ -211,7 +211,7 @@ def test_a_damaged_shard_is_named_and_drawn_again_and_no_other_is_lost(
     shards.save(list(sampler.sample([Request(40, (5, 6), 1, 4)], config)), sampler, 1.0)
     assert last.read_bytes() == kept and (job.work / "shard-00003.parquet").exists()
     (job.work / "shard-00003.parquet").unlink()
-    sample_family(job)
+    sample.run(job)
     ours, theirs = (pl.read_parquet(j.folder / "completions.parquet") for j in (job, whole))
     assert ours.equals(theirs)
 
@@ -224,7 +224,7 @@ def family(tmp_path: Path, policy: Path) -> tuple[Job, Job]:
         "key": "sample-2",
         "config": json.loads(config.model_dump_json()),
         "seed": 9,
-        "problems": str(problems),
+        "inputs": {"policy": [str(policy)], "problems": [str(problems)]},
         "folder": str(tmp_path / "sibling"),
     }
     leader = make_job(tmp_path, policy, n=4, family=(member,))
@@ -235,15 +235,15 @@ def family(tmp_path: Path, policy: Path) -> tuple[Job, Job]:
 
 def test_a_sibling_publishes_what_its_leader_sampled_and_loads_no_model(tmp_path, policy):
     leader, sibling = family(tmp_path, policy)
-    sample_family(leader)
+    sample.run(leader)
     assert (sibling.folder / "work" / "ready.parquet").exists()
     assert not (sibling.folder / "completions.parquet").exists()
     program = (
         "import sys, json; from pathlib import Path; from pipeline.store.job import Job\n"
-        "from pipeline.stages.sample import SampleConfig; from pipeline.engines.sampling.protocol import sample_family\n"
+        "from pipeline.stages.sample import SampleConfig; from pipeline.engines import sample\n"
         "a = json.loads(sys.argv[1]); c = SampleConfig.model_validate_json(json.dumps(a['config']))\n"
-        "i = {'policy': (Path('nowhere'),), 'problems': (Path(a['problems']),)}\n"
-        "print(json.dumps(sample_family(Job(a['key'], 'sample', c, a['seed'], i, Path(a['folder'])))))\n"
+        "i = {'policy': (Path('nowhere'),), 'problems': (Path(a['inputs']['problems'][0]),)}\n"
+        "print(json.dumps(sample.run(Job(a['key'], 'sample', c, a['seed'], i, Path(a['folder'])))))\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     run = subprocess.run(
@@ -253,42 +253,42 @@ def test_a_sibling_publishes_what_its_leader_sampled_and_loads_no_model(tmp_path
     assert run.returncode == 0, run.stderr
     published = pl.read_parquet(sibling.folder / "completions.parquet")
     alone = replace(sibling, folder=tmp_path / "alone")
-    sample_family(alone)
+    sample.run(alone)
     assert published.equals(pl.read_parquet(alone.folder / "completions.parquet"))
     assert json.loads(run.stdout)["responses"] == 10
-    assert sample_family(sibling)["responses"] == 10, "a second call finds the published file"
+    assert sample.run(sibling)["responses"] == 10, "a second call finds the published file"
 
 
 def test_a_sibling_that_is_being_written_is_left_alone(tmp_path, policy):
     leader, sibling = family(tmp_path, policy)
     with writer_lock(sibling.folder):
-        sample_family(leader)
+        sample.run(leader)
     assert not (sibling.folder / "work" / "ready.parquet").exists()
     assert (leader.folder / "completions.parquet").exists()
 
 
 def test_a_sibling_that_fails_does_not_take_its_leader_with_it(tmp_path, policy, monkeypatch, capsys):
     leader, sibling = family(tmp_path, policy)
-    real = requests.sample_missing
+    real = sample.sample_missing
 
     def fail(job, *others):
         if job.key == sibling.key:
             raise StageError("the model's logits are no finite numbers")
         real(job, *others)
 
-    monkeypatch.setattr(requests, "sample_missing", fail)
-    assert sample_family(leader)["responses"] == 16
+    monkeypatch.setattr(sample, "sample_missing", fail)
+    assert sample.run(leader)["responses"] == 16
     assert "sample-2: left to its own job: the model's logits" in capsys.readouterr().err
     (sibling.one("problems") / "rows.parquet").write_bytes(b"torn")
     with pytest.raises(InputError, match=r"rows\.parquet: not readable"):
-        sample_family(sibling)
+        sample.run(sibling)
 
 
 def test_rows_left_for_another_seed_are_not_published(tmp_path, policy):
     leader, sibling = family(tmp_path, policy)
-    sample_family(leader)
+    sample.run(leader)
     other = replace(sibling, seed=10)
-    sample_family(other)
+    sample.run(other)
     assert pl.read_parquet(other.folder / "completions.parquet")["seed"][0] == row_seed(10, "q0", 0)
 
 
@@ -308,13 +308,13 @@ def test_the_chat_templates_end_of_a_turn_ends_a_response(tmp_path, policy):
 
 def test_prompts_beyond_the_context_are_refused_and_responses_end_with_it(tmp_path, policy):
     job = make_job(tmp_path, policy, n=1, config=CONFIG.model_copy(update={"max_new_tokens": 1000}))
-    sample_family(job)
+    sample.run(job)
     assert pl.read_parquet(job.folder / "completions.parquet")["n_tokens"].max() < 256
     long = make_job(tmp_path / "long", policy, n=1)
     row = {"id": ["a"], "problem": ["?!" * 300], "answer": ["1"]}
     pl.DataFrame(row).write_parquet(long.one("problems") / "rows.parquet")
     with pytest.raises(InputError, match="problem 'a': its prompt has"):
-        sample_family(long)
+        sample.run(long)
 
 
 @pytest.mark.parametrize(
@@ -331,4 +331,4 @@ def test_unusable_problems_are_refused(tmp_path, policy, columns, message):
     schema = dict.fromkeys(columns, pl.String)
     pl.DataFrame(columns, schema=schema).write_parquet(job.one("problems") / "rows.parquet")
     with pytest.raises(InputError, match=message):
-        sample_family(job)
+        sample.run(job)

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.engines.dialogue import hold_dialogues
-from pipeline.engines.sampling.protocol import row_seed, sample_family
+from pipeline.engines import dialogue, sample
+from pipeline.engines.sampling.protocol import row_seed
 from pipeline.engines.sampling.requests import COLUMNS
 from pipeline.errors import InputError
 from pipeline.stages.dialogue import DialogueConfig
@@ -32,6 +32,7 @@ from pathlib import Path
 from pipeline.engines.sampling import protocol as sampling
 from pipeline.engines.sampling import load
 from pipeline.engines.sampling.protocol import Request, sample_family
+from pipeline.engines import sample
 from pipeline.engines.sampling.vllm_sampler import VllmSampler
 from pipeline.store.job import Job
 from pipeline.stages.sample import SampleConfig
@@ -44,7 +45,7 @@ def main():
     kept = []
     original = load.load_sampler
     load.load_sampler = lambda *a: kept.append(original(*a)) or kept[-1]
-    facts = sample_family(job)
+    facts = sample.run(job)
     requests = [Request(i, tuple(range(5, 9 + i % 7)), i, 20) for i in range(12)]
     answers = [sorted(kept[0].sample(some, config), key=lambda r: r.position) for some in (requests, requests[::-1])]
     alone = [r for request in requests for r in kept[0].sample([request], config)]
@@ -87,7 +88,13 @@ def sampled(policy, tmp_path_factory):
         "config": json.loads(CONFIG.model_dump_json()),
         "inputs": {"policy": str(policy), "problems": str(folder)},
         "folder": str(folder / "leader"),
-        "family": [member | {"problems": str(folder), "folder": str(folder / "sibling")}],
+        "family": [
+            member
+            | {
+                "inputs": {"policy": [str(policy)], "problems": [str(folder)]},
+                "folder": str(folder / "sibling"),
+            }
+        ],
     }
     (folder / "program.py").write_text(PROGRAM)
     run = subprocess.run(
@@ -128,22 +135,22 @@ def test_greedy_responses_equal_those_of_transformers(sampled, policy, tmp_path)
     left = pl.read_parquet(sampled[0] / "sibling" / "work" / "ready.parquet")
     config = GREEDY.model_copy(update={"engine": "transformers"})
     job = Job("x", "sample", config, 9, {"policy": (policy,), "problems": (sampled[0],)}, tmp_path)
-    sample_family(job)
+    sample.run(job)
     assert pl.read_parquet(tmp_path / "completions.parquet").equals(left)
 
 
 MAKING = """
-import json, sys
+import importlib, json, sys
 from pathlib import Path
 from pipeline import stages
 from pipeline.store.job import Job
 
 def main():
     for told in json.loads(sys.argv[1]):
-        stage = stages.load(told["stage"])
-        config = stage.Config.model_validate_json(json.dumps(told["config"]))
+        config = stages.load(told["stage"]).config.model_validate_json(json.dumps(told["config"]))
         inputs = {role: (Path(path),) for role, path in told["inputs"].items()}
-        facts = stage.run(Job("made", told["stage"], config, 5, inputs, Path(told["folder"])))
+        run = importlib.import_module("pipeline.engines." + told["stage"]).run
+        facts = run(Job("made", told["stage"], config, 5, inputs, Path(told["folder"])))
         print("FACTS", json.dumps(facts))
 
 if __name__ == "__main__":
@@ -197,7 +204,7 @@ def test_rejection_rounds_and_dialogues_run_on_vllm_as_on_transformers(tmp_path_
     config = configs["dialogue"].model_copy(update={"engine": "transformers"})
     (folder / "transformers").mkdir()
     given = {role: (Path(path),) for role, path in inputs.items()}
-    hold_dialogues(Job("made", "dialogue", config, 5, given, folder / "transformers"))
+    dialogue.run(Job("made", "dialogue", config, 5, given, folder / "transformers"))
     ours, theirs = (
         pl.read_parquet(folder / name / "dialogues.parquet") for name in ("dialogue", "transformers")
     )
@@ -213,7 +220,7 @@ def test_an_interpreter_without_vllm_is_refused_with_the_remedy(policy, tmp_path
         rows.write_parquet(tmp_path / "rows.parquet")
         job = Job("x", "sample", CONFIG, 9, {"policy": (policy,), "problems": (tmp_path,)}, tmp_path)
         with pytest.raises(InputError, match="no vLLM") as caught:
-            sample_family(job)
+            sample.run(job)
         assert "envs/vllm.txt" in caught.value.remedy
     else:
         pytest.skip("this interpreter has vLLM")

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import psutil
@@ -18,9 +19,13 @@ import pytest
 from safetensors.torch import load_file
 
 from pipeline.backend.job_process import execute
-from pipeline.plan.frozen import FrozenPlan, code_digest, snapshot_code
+from pipeline.plan.frozen import FrozenArtifact, FrozenConfig, FrozenPlan
+from pipeline.plan.snapshot import code_digest, snapshot_code
+from pipeline.site import Site
+from pipeline.stages import Placement, load
 from pipeline.stages.rl import RewardTerm, RlConfig
 from pipeline.stages.sft import SftConfig
+from pipeline.store.paths import code_path
 from pipeline.store.record import read_record, write_record
 from tests.support import ROOT
 
@@ -71,18 +76,37 @@ def results(tmp_path_factory) -> Path:
 
 
 def make_plan(results: Path, key: str, config: SftConfig | RlConfig) -> FrozenPlan:
-    """A frozen plan of one training."""
+    """A frozen plan of one training, on disk."""
     stage = "sft" if isinstance(config, SftConfig) else "rl"
-    shared = {"version": 1, "identity": {}, "environment": "training", "config": {}}
-    inputs = {"policy": ["policy"], "data": ["rows"]}
-    content = {
-        "format": 1, "site": {"results": str(results)}, "code": code_digest(), "commit": "unknown", "requests": {},
-        "configs": [shared | {"stage": "base"}, shared | {"stage": "source"}, shared | {"stage": stage, "config": config.model_dump(mode="json")}],
-        "artifacts": {"policy": [0, 0, {}, "", {}], "rows": [1, 0, {}, "", {}], key: [2, 3, inputs, key, {"checkpoints": [2]} if stage == "rl" else {}]},
-    }  # fmt: skip
-    path = results / "plans" / f"{key}.json"
-    path.write_text(json.dumps(content))
-    return FrozenPlan(content, path)
+
+    def settled(name: str, config: dict[str, Any], placement: Placement) -> FrozenConfig:
+        return FrozenConfig(
+            stage=name, version=1, config=config, identity={}, placement=placement, imports_torch=True
+        )
+
+    plan = FrozenPlan(
+        path=results / "plans" / f"{key}.json",
+        site=Site(results=str(results)),
+        configs=[
+            settled("base", {}, Placement()),
+            settled("source", {}, Placement()),
+            settled(stage, config.model_dump(mode="json"), load(stage).place(config)),
+        ],
+        artifacts={
+            "policy": FrozenArtifact(config=0, seed=0, title=""),
+            "rows": FrozenArtifact(config=1, seed=0, title=""),
+            key: FrozenArtifact(
+                config=2,
+                seed=3,
+                title=key,
+                inputs={"policy": ["policy"], "data": ["rows"]},
+                hints={"checkpoints": [2]} if stage == "rl" else {},
+            ),
+        },
+        code=code_path(results, code_digest()).absolute(),
+    )
+    plan.path.write_text(plan.to_text())
+    return plan
 
 
 def train(results: Path, key: str, config: SftConfig | RlConfig) -> Path:

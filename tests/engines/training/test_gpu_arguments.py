@@ -17,10 +17,10 @@ from pipeline.engines.training.parallel import check_devices, deepspeed_options,
 from pipeline.engines.training.rounds import split_rounds
 from pipeline.errors import InputError
 from pipeline.plan.compiled import compile_plan
+from pipeline.stages._training import Lora
 from pipeline.stages.base import Phase
 from pipeline.stages.rl import RewardTerm, RlConfig
 from pipeline.stages.sft import SftConfig
-from pipeline.stages.training import Lora
 from tests.support import ROOT
 
 SFT = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 128, "gpus": 8}

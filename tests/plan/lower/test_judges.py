@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.plan.compiled import Plan
-from pipeline.plan.frozen import freeze
+from pipeline.plan.freeze import freeze
 from pipeline.site import Site
 from tests.support.studies import BASIC, compile_text, keys_by_stage
 
@@ -69,7 +69,7 @@ def test_a_judge_runs_under_the_environment_of_its_engine(
 ) -> None:
     plan = compile_text(JUDGED.replace("{judge: gpt}", f"{{judge: {judge}}}"), tmp_path)
     frozen = freeze(plan, Site())
-    found = {frozen.environment(key) for key, a in plan.artifacts.items() if a.stage == "judge"}
+    found = {frozen.placement(key).environment for key, a in plan.artifacts.items() if a.stage == "judge"}
     assert found == {environment}
 
 

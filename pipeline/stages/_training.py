@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from pipeline.fingerprint import Config, content, placement
+from pipeline.stages import Placement
 
 Schedule = Literal["cosine", "cosine_with_min_lr", "linear", "constant", "constant_with_warmup"]
 Precision = Literal["bf16", "fp32"]
@@ -92,3 +93,8 @@ class TrainingConfig(Config):
         if self.lora is not None and self.deepspeed == "zero3":
             raise ValueError("lora cannot be merged under deepspeed: zero3; use zero2 or none")
         return self
+
+
+def place_training(config: TrainingConfig) -> Placement:
+    """Where a training runs: one process per GPU, or as many as it asks for on the CPU."""
+    return Placement(gpus=config.gpus, processes=config.processes, deepspeed=config.deepspeed)
