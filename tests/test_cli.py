@@ -12,7 +12,8 @@ from threading import Thread
 
 import pytest
 
-from pipeline.cli.main import EXAMPLES, build_parser, main
+from pipeline.cli.commands import all_commands
+from pipeline.cli.main import build_parser, main
 from tests.conftest import ROOT
 from tests.studies import BASIC
 
@@ -96,12 +97,13 @@ def test_errors_are_json_where_json_was_asked_for(here: Path, capsys) -> None:
 
 def test_every_command_teaches_with_an_example(capsys) -> None:
     actions = next(a for a in build_parser()._actions if isinstance(getattr(a, "choices", None), dict))
-    assert set(actions.choices) == set(EXAMPLES)
-    for name in actions.choices:
+    assert list(actions.choices) == [command.name for command in all_commands()]
+    for command in all_commands():
         with pytest.raises(SystemExit) as ended:
-            main([name, "--help"])
+            main([command.name, "--help"])
         assert ended.value.code == 0
-        assert EXAMPLES[name].splitlines()[0] in capsys.readouterr().out
+        assert command.example.startswith(f"studyc {command.name}")
+        assert command.example in capsys.readouterr().out
 
 
 def test_rewards_are_listed_and_described(capsys) -> None:

@@ -98,6 +98,7 @@ def test_a_run_goes_on_when_nobody_reads_any_more(tmp_path: Path) -> None:
 
 
 def test_an_output_without_our_signs_gets_plain_ones(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
     (tmp_path / "study.yaml").write_text(BASIC)
     shown = subprocess.run(
         [sys.executable, "-m", "pipeline", "status", "study.yaml"],

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import __version__
 from pipeline.errors import InputError, RefusedError
 from pipeline.fingerprint import SCHEME
 from pipeline.plan.artifact import Artifact
+from pipeline.project import IS_INSTALLED, PACKAGE
 from pipeline.site import Site
 from pipeline.store.record import write_atomically
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:  # every job reads a frozen plan: none should wait for the pla
 
 FORMAT = 1
 PLANS = "plans"
-PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -273,7 +274,12 @@ def snapshot_code(results: Path, name: str) -> None:
 
 
 def code_commit() -> str:
-    """The commit of the code, with `+changes` where the working tree differs; `unknown` outside git."""
+    """The commit of the code, with `+changes` where the working tree differs; `unknown` outside git.
+
+    A wheel has no commit but a version; a repository that its environment may lie in is somebody else's.
+    """
+    if IS_INSTALLED:
+        return f"v{__version__}"
     try:
         command = [
             "git",

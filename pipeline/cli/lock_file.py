@@ -1,4 +1,4 @@
-"""`studyc pin`: ask the hub for today's commit of every name and write the lock file beside the spec."""
+"""What `studyc pin` does: ask the hub for today's commit of every name, write the lock file beside the spec."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ Ask = Callable[[str, str], str]
 
 def ask_hub(kind: str, name: str) -> str:
     """The commit of a repository's main branch (huggingface_hub; HF_TOKEN and HF_ENDPOINT are honoured)."""
-    import httpx
-    from huggingface_hub import HfApi
+    from httpx import HTTPError
+    from huggingface_hub import (
+        HfApi,  # brings httpx; first, so that the extra `data` is the one that is named
+    )
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     api = HfApi()
@@ -30,11 +32,15 @@ def ask_hub(kind: str, name: str) -> str:
         raise InputError(
             f"{kind[:-1]} {name}: the hub refuses: {reason}", "Check the name and your access (HF_TOKEN)."
         ) from None
-    except (OSError, httpx.HTTPError, OfflineModeIsEnabled, RuntimeError) as error:
+    except (OSError, HTTPError, OfflineModeIsEnabled, RuntimeError) as error:
         raise InputError(
             f"{kind[:-1]} {name}: the hub cannot be reached ({type(error).__name__})",
             "Run `studyc pin` where it can be, and commit the lock file.",
         ) from None
+    if not info.sha:
+        raise InputError(
+            f"{kind[:-1]} {name}: the hub names no commit", "Ask whoever runs that hub (HF_ENDPOINT)."
+        )
     return info.sha
 
 
