@@ -17,7 +17,7 @@ EXTRAS = {
         "pyarrow", "datasets", "huggingface_hub", "transformers", "tokenizers", "safetensors",
         "math_verify", "latex2sympy2_extended", "sympy",
     ),
-    "judge": ("httpx",),
+    "judge": ("httpx", "tenacity"),
     "train": ("torch", "trl", "accelerate", "peft", "deepspeed"),
     "vllm": ("vllm",),
 }  # fmt: skip
