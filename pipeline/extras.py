@@ -14,10 +14,10 @@ EXTRAS = {
     "run": ("snakemake", "psutil", "rich"),
     "slurm": ("snakemake_executor_plugin_slurm",),
     "data": (
-        "pyarrow", "datasets", "huggingface_hub", "transformers", "tokenizers", "safetensors",
+        "pyarrow", "datasets", "huggingface_hub", "httpx", "transformers", "tokenizers", "safetensors",
         "math_verify", "latex2sympy2_extended", "sympy",
     ),
-    "judge": ("httpx", "tenacity"),
+    "judge": ("tenacity",),
     "train": ("torch", "trl", "accelerate", "peft", "deepspeed"),
     "vllm": ("vllm",),
 }  # fmt: skip

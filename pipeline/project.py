@@ -25,6 +25,11 @@ def is_project(folder: Path) -> bool:
     return (folder / "Snakefile").is_file() and (folder / "pipeline" / "backend").is_dir()
 
 
+def snakefile_words() -> list[str]:
+    """What to tell Snakemake of where its Snakefile is: nothing in a project folder."""
+    return [] if is_project(Path.cwd()) else ["--snakefile", str(FILES / "Snakefile")]
+
+
 def find_profile(name: str) -> Path | None:
     """A profile's folder: the one here, or the one of that name that came with studyc; None: Snakemake knows others."""
     for folder in (Path(name), FILES / name, FILES / "profiles" / name):

@@ -55,7 +55,7 @@ def run_studies(
     refuse_unpinned(plan)
     _tell(counts_table(plan))
     command = [
-        sys.executable, *_place_of_snakefile(), *(["--profile", str(found or profile)] if profile else []),
+        sys.executable, *_start_of_snakemake(), *(["--profile", str(found or profile)] if profile else []),
         "--config", f"studies={in_one_value(specs)}", *([f"results={results}"] if results != RESULTS else []),
         *passed_on,
     ]  # fmt: skip
@@ -71,14 +71,13 @@ def run_studies(
     return _finish(plan, child.returncode, log)
 
 
-def _place_of_snakefile() -> list[str]:
-    """Start Snakemake, here in a clone; elsewhere with our Snakefile, beside which it finds profiles/default.
+def _start_of_snakemake() -> list[str]:
+    """Python's words to start Snakemake; with our Snakefile it finds our profiles/default, too, unless there is one here.
 
-    Elsewhere -P, too: a folder `pipeline` of the user's is not our package.
+    With -P, because a folder `pipeline` of the user's is not our package.
     """
-    if project.is_project(Path.cwd()):
-        return ["-m", "snakemake"]
-    return ["-P", "-m", "snakemake", "--snakefile", str(project.FILES / "Snakefile")]
+    named = project.snakefile_words()
+    return [*(["-P"] if named else []), "-m", "snakemake", *named]
 
 
 def _require_executor(profile: Path) -> None:

@@ -18,10 +18,8 @@ Ask = Callable[[str, str], str]
 
 def ask_hub(kind: str, name: str) -> str:
     """The commit of a repository's main branch (huggingface_hub; HF_TOKEN and HF_ENDPOINT are honoured)."""
-    from httpx import HTTPError
-    from huggingface_hub import (
-        HfApi,  # brings httpx; first, so that the extra `data` is the one that is named
-    )
+    import httpx
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     api = HfApi()
@@ -32,7 +30,7 @@ def ask_hub(kind: str, name: str) -> str:
         raise InputError(
             f"{kind[:-1]} {name}: the hub refuses: {reason}", "Check the name and your access (HF_TOKEN)."
         ) from None
-    except (OSError, HTTPError, OfflineModeIsEnabled, RuntimeError) as error:
+    except (OSError, httpx.HTTPError, OfflineModeIsEnabled, RuntimeError) as error:
         raise InputError(
             f"{kind[:-1]} {name}: the hub cannot be reached ({type(error).__name__})",
             "Run `studyc pin` where it can be, and commit the lock file.",

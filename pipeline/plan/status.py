@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.plan.compiled import Plan, StudyPlan
+from pipeline.project import snakefile_words
 from pipeline.store.attempts import read_ending
 from pipeline.store.record import NAME as RECORD
 from pipeline.store.record import is_done
@@ -164,7 +165,7 @@ def command_alone(plan: Plan, key: str) -> str:
     named = f"{'study' if len(specs) == 1 else 'studies'}={in_one_value(specs)}"
     elsewhere = [f"results={plan.results}"] if str(plan.results) != "results" else []
     record = plan.results / plan.artifacts[key].stage / key / RECORD
-    return shlex.join(["snakemake", str(record), "--config", named, *elsewhere])
+    return shlex.join(["snakemake", *snakefile_words(), str(record), "--config", named, *elsewhere])
 
 
 def in_one_value(specs: Iterable[str | Path]) -> str:
