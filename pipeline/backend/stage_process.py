@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pipeline import stages
+from pipeline import extras, stages
 from pipeline.end_with_parent import end_with_parent
 from pipeline.errors import StageError, StudyError
 from pipeline.store import attempts
@@ -45,6 +45,8 @@ def main(job_file: Path) -> int:
     except Exception as error:  # the one place where a stage's unforeseen errors end as a message
         if attempts.is_full(error):
             return _fail(folder, attempts.out_of_space(folder))
+        if isinstance(error, ModuleNotFoundError) and (refusal := extras.refusal_of(error)):
+            return _fail(folder, StageError(refusal.what, f"The Python of this stage is {sys.executable}."))
         traceback.print_exc()
         what = f"{type(error).__name__}: {str(error).strip()[:2000]}"
         return _fail(folder, StageError(what, "This was not foreseen; the log has the traceback."))

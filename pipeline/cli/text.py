@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.plan.text import plural
 from pipeline.stages import in_order
+from pipeline.stages.base import Config as BaseConfig
 
 if TYPE_CHECKING:
+    from pipeline.fingerprint import Config
     from pipeline.plan.compiled import Plan, StudyPlan
     from pipeline.plan.explain import Explanation
     from pipeline.plan.status import Failure, StatusGrid
@@ -33,8 +35,13 @@ def trainings(study: StudyPlan, plan: Plan) -> Counter[str]:
     keys = {run.key for run in study.lowered.runs}
     counted = Counter(plan.artifacts[key].stage for key in keys)
     bases = {_base_of(policy, plan) for policy in {unit.policy for unit in study.lowered.units}}
-    counted["base"] += sum(plan.artifacts[key].settled.config.tiny is not None for key in bases)
+    counted["base"] += sum(_is_tiny(plan.artifacts[key].settled.config) for key in bases)
     return counted
+
+
+def _is_tiny(config: Config) -> bool:
+    """Whether a base model is trained here, from nothing, rather than fetched."""
+    return isinstance(config, BaseConfig) and config.tiny is not None
 
 
 def _base_of(policy: str, plan: Plan) -> str:

@@ -7,10 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from pipeline import __version__
+from pipeline.project import IS_INSTALLED, PACKAGE
 from pipeline.store.atomic import added_folder
 from pipeline.store.paths import code_path
-
-PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def _package_files() -> list[Path]:
@@ -38,7 +38,12 @@ def snapshot_code(results: Path, name: str) -> None:
 
 
 def code_commit() -> str:
-    """The commit of the code, with `+changes` where the working tree differs; `unknown` outside git."""
+    """The commit of the code, with `+changes` where the working tree differs; `unknown` outside git.
+
+    A wheel has no commit but a version; a repository that its environment may lie in is somebody else's.
+    """
+    if IS_INSTALLED:
+        return f"v{__version__}"
     try:
         command = [
             "git",

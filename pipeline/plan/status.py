@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.plan.compiled import Plan, StudyPlan
+from pipeline.project import snakefile_words
 from pipeline.stages import in_order
 from pipeline.store.attempts import read_ending
 from pipeline.store.lock import is_locked
@@ -142,7 +143,7 @@ def command_alone(plan: Plan, key: str) -> str:
     named = f"{'study' if len(specs) == 1 else 'studies'}={in_one_value(specs)}"
     elsewhere = [f"results={plan.results}"] if str(plan.results) != "results" else []
     record = record_path(plan.folder(key))
-    return shlex.join(["snakemake", str(record), "--config", named, *elsewhere])
+    return shlex.join(["snakemake", *snakefile_words(), str(record), "--config", named, *elsewhere])
 
 
 def in_one_value(specs: Iterable[str | Path]) -> str:

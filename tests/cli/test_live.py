@@ -47,6 +47,7 @@ def test_a_job_that_ended_leaves_the_display(tmp_path: Path) -> None:
 
 
 def test_an_output_without_our_signs_gets_plain_ones(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
     (tmp_path / "study.yaml").write_text(BASIC)
     shown = subprocess.run(
         [sys.executable, "-m", "pipeline", "status", "study.yaml"],

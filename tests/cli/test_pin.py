@@ -23,8 +23,9 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name = self.path.removeprefix("/api/models/").removeprefix("/api/datasets/").split("?")[0]
         found = {"org/model": "a" * 40, "org/rows": "b" * 40}.get(name)
-        body = json.dumps({"id": name, "sha": found} if found else {"error": "Repository not found"}).encode()
-        self.send_response(200 if found else 404)
+        known = {"id": name, "sha": found} if found else {"id": name} if name == "org/empty" else None
+        body = json.dumps(known or {"error": "Repository not found"}).encode()
+        self.send_response(200 if known else 404)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -83,3 +84,12 @@ def test_pin_says_when_a_name_or_the_hub_is_not_there(here: Path, hub: str) -> N
     unreachable = pin(here, "http://127.0.0.1:9")
     assert unreachable.returncode == 4 and "cannot be reached" in unreachable.stderr
     assert "Traceback" not in unreachable.stderr
+
+
+def test_pin_writes_nothing_where_the_hub_names_no_commit(here: Path, hub: str) -> None:
+    (here / "study.yaml").write_text(
+        BASIC.replace("    tiny: {tiny:", "    big: org/empty\n    tiny: {tiny:")
+    )
+    done = pin(here, hub)
+    assert done.returncode == 4 and "model org/empty: the hub names no commit" in done.stderr
+    assert not (here / "hub.lock.yaml").exists()

@@ -8,8 +8,8 @@ from tests.support import ROOT
 
 TESTS, PACKAGE = ROOT / "tests", ROOT / "pipeline"
 
-WHOLE = {"house", "slurm", "workflow"}
-"""Folders that mirror no room: what the repository promises of itself, runs on a cluster, runs of Snakemake."""
+WHOLE = {"house", "install", "slurm", "workflow"}
+"""Folders that mirror no room: what the repository promises of itself, environments made for a test, runs on a cluster, runs of Snakemake."""
 
 
 def rooms() -> set[Path]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.cli.pin import hub_names
+from pipeline.cli.lock_file import hub_names
 from pipeline.errors import RefusedError
 from pipeline.filters import FilterContext
 from pipeline.filters.max_tokens import Params, _load

@@ -1,7 +1,10 @@
-"""`studyc run`: Snakemake in a process of its own, and progress that a person can follow.
+"""What `studyc run` does: Snakemake in a process of its own, and progress that a person can follow.
 
 Snakemake's output goes to `results/logs/run-<time>.log`; what is shown is made from the records and the
 progress files of the artifacts, so it looks the same on a laptop and on a cluster.
+
+In a clone Snakemake finds Snakefile and profiles by itself; in any other folder it is told where those that came
+with studyc lie. Specs, results and relative paths count from where the user stands, here and there.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline import extras, project
+from pipeline.cli.command import INCOMPLETE, RESULTS
 from pipeline.cli.text import failure_text, verdict_lines
 from pipeline.errors import RefusedError
 from pipeline.locate import read_yaml
@@ -24,14 +30,16 @@ from pipeline.plan.compiled import Plan, compile_plan
 from pipeline.plan.freeze import refuse_unpinned
 from pipeline.plan.status import failures, in_one_value, progress_line
 from pipeline.plan.text import counts_table
-from pipeline.site import DEFAULT
+from pipeline.site import default_site_file
 from pipeline.store.lock import is_locked
 from pipeline.store.paths import run_log_path
 from pipeline.store.record import is_done
 
-INCOMPLETE = 3
-RESULTS = "results"
+if TYPE_CHECKING:
+    from pipeline.cli.progress import Live
+
 POLL_SECONDS = 1.0
+PROFILE_FILES = ("profile.yaml", "config.yaml")
 LINE_SECONDS = 15.0
 """Between two lines about a running stage where the output is no terminal."""
 
@@ -40,14 +48,17 @@ def run_studies(
     specs: Sequence[Path], results: Path, profile: str | None, passed_on: Sequence[str], *, is_quiet: bool
 ) -> int:
     """Run what is missing of some studies; 0 when everything is done, 3 when something is left."""
-    if str(results) == RESULTS:
-        _refuse_results_elsewhere(Path(profile, "site.yaml") if profile else DEFAULT)
+    found = project.find_profile(profile) if profile else None
+    if found is not None:
+        _require_executor(found)
+    if results == RESULTS:
+        _refuse_results_elsewhere(Path(found or profile, "site.yaml") if profile else default_site_file())
     plan = compile_plan(specs, results=results)
     refuse_unpinned(plan)
     _tell(counts_table(plan))
     command = [
-        sys.executable, "-m", "snakemake", *(["--profile", profile] if profile else []),
-        "--config", f"studies={in_one_value(specs)}", *([f"results={results}"] if str(results) != RESULTS else []),
+        sys.executable, *_start_of_snakemake(), *(["--profile", str(found or profile)] if profile else []),
+        "--config", f"studies={in_one_value(specs)}", *([f"results={results}"] if results != RESULTS else []),
         *passed_on,
     ]  # fmt: skip
     if any(word.startswith(("-n", "--dry-run", "--dryrun")) for word in passed_on):
@@ -62,11 +73,28 @@ def run_studies(
     return _finish(plan, child.returncode, log)
 
 
+def _start_of_snakemake() -> list[str]:
+    """Python's words to start Snakemake; with our Snakefile it finds our profiles/default, too, unless there is one here.
+
+    With -P, because a folder `pipeline` of the user's is not our package.
+    """
+    named = project.snakefile_words()
+    return [*(["-P"] if named else []), "-m", "snakemake", *named]
+
+
+def _require_executor(profile: Path) -> None:
+    """RefusedError where a profile submits to SLURM and Snakemake's plug-in for that is not installed."""
+    file = next((path for name in PROFILE_FILES if (path := profile / name).is_file()), None)
+    content = read_yaml(file).value if file else None
+    if isinstance(content, dict) and content.get("executor") == "slurm":
+        extras.require("slurm")
+
+
 def _refuse_results_elsewhere(site_file: Path) -> None:
     """Where only Snakemake would know of another folder, we would follow, report and check the wrong one."""
     content = read_yaml(site_file).value if site_file.is_file() else None
     named = content.get("results", RESULTS) if isinstance(content, dict) else RESULTS
-    if str(Path(str(named))) != RESULTS:
+    if Path(str(named)) != RESULTS:
         raise RefusedError(
             f"{site_file} puts the results into {named}; without --results this and the other commands look in {RESULTS}/",
             f"Say --results {named} to all of them, or make `{RESULTS}` a link to that folder and drop the line.",
@@ -176,12 +204,12 @@ class _Follower:
         child.send_signal(signal.SIGTERM)
         self.to_tell.append("asked to end: no more jobs are started; those that run are waited for")
 
-    def _live(self):
+    def _live(self) -> Live:
         from pipeline.cli.progress import Live
 
         return Live()
 
-    def _step(self, live) -> list[tuple[str, Path]]:
+    def _step(self, live: Live | None) -> list[tuple[str, Path]]:
         running = []
         for key, folder in list(self.open.items()):
             if is_done(folder):
@@ -206,7 +234,7 @@ class _Follower:
         else:
             self.spoken.setdefault(key, (last, text))
 
-    def _say(self, line: str, live) -> None:
+    def _say(self, line: str, live: Live | None) -> None:
         (live.say if live is not None else _tell)(line)
 
     def _name(self, key: str) -> str:

@@ -1,4 +1,4 @@
-"""`studyc pin`: ask the hub for today's commit of every name and write the lock file beside the spec."""
+"""What `studyc pin` does: ask the hub for today's commit of every name, write the lock file beside the spec."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ def ask_hub(kind: str, name: str) -> str:
             f"{kind[:-1]} {name}: the hub cannot be reached ({type(error).__name__})",
             "Run `studyc pin` where it can be, and commit the lock file.",
         ) from None
+    if not info.sha:
+        raise InputError(
+            f"{kind[:-1]} {name}: the hub names no commit", "Ask whoever runs that hub (HF_ENDPOINT)."
+        )
     return info.sha
 
 
