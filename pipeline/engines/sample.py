@@ -48,10 +48,10 @@ def run(job: Job) -> dict[str, Any]:
                 f"{target} exists without the facts of how it was made",
                 "Move the artifact's folder away and run again.",
             )
-        _make_ready(job, loader, made_by=job.key)
+        left = _make_ready(job, loader, made_by=job.key)
     for sibling in _siblings(job):
         _serve(sibling, loader, job)
-    return _publish(job, _read_ready(job)["facts"])
+    return _publish(job, left["facts"])
 
 
 def _siblings(job: Job) -> Iterator[Job]:
@@ -84,8 +84,8 @@ def _serve(sibling: Job, loader: Loader, leader: Job) -> None:
         print(f"{sibling.key}: left to its own job: {problem.what}", file=sys.stderr)
 
 
-def _make_ready(job: Job, loader: Loader, *, made_by: str) -> None:
-    """Sample what is missing, then leave work/ready.parquet and, last, work/ready.json."""
+def _make_ready(job: Job, loader: Loader, *, made_by: str) -> dict[str, Any]:
+    """Sample what is missing, then leave work/ready.parquet and, last, work/ready.json, whose content it returns."""
     rows = _wanted_rows(job)
     shards = Shards(job.work, rows)
     if len(shards.done) < rows.height:
@@ -96,6 +96,7 @@ def _make_ready(job: Job, loader: Loader, *, made_by: str) -> None:
     ready = {"key": job.key, "made_by": made_by, "rows": frame.height, "facts": facts}
     write_atomically(job.work / READY, json.dumps(ready))
     shards.drop()
+    return ready
 
 
 def _publish(job: Job, facts: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def _read_ready(job: Job) -> dict[str, Any] | None:
         return None
     wanted = _wanted_rows(job).select("problem_id", "sample_index", "seed")
     try:
-        left = json.loads(note.read_text())
+        left: dict[str, Any] = json.loads(note.read_text())
         found = pl.read_parquet(path, columns=["problem_id", "sample_index", "seed"])
     except (pl.exceptions.PolarsError, OSError, ValueError):
         return None
