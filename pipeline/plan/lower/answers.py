@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import Location
 from pipeline.locate import PathTuple
 from pipeline.spec.levels import Settings
 
@@ -89,33 +88,3 @@ class Words:
     def take(self, word: str) -> tuple[Any, PathTuple]:
         """A word's value, or None, and where it stands, or else where the mapping does."""
         return self.settings.values.get(word), self.settings.origins.get(word, self.settings.path)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One training of a cell: its recipe (None where it is broken), its title, where its rows are asked for."""
-
-    recipe: Training | None
-    title: str
-    where: Location
-
-
-@dataclass(frozen=True)
-class Chain:
-    """A cell's base model and trainings, the same for all its replicates."""
-
-    base: str
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """The policies of a replicate, from its base model on, as far as nothing is broken."""
-
-    keys: tuple[str, ...]
-    is_whole: bool
-
-    @property
-    def final(self) -> str | None:
-        """The policy after all trainings; None where one of them is broken."""
-        return self.keys[-1] if self.is_whole else None

@@ -13,15 +13,15 @@ from pipeline.plan.cells import Cell, expand_cells, is_selected
 from pipeline.plan.graph import Graph
 from pipeline.plan.lower.analyses import Analysis, add_measures, read_analyses
 from pipeline.plan.lower.answers import Protocol, Rows
-from pipeline.plan.lower.chains import add_checkpoints
-from pipeline.plan.lower.demands import At, CellChain, CellPolicy
+from pipeline.plan.lower.chains import add_checkpoints, train
+from pipeline.plan.lower.demands import At, CellChain, FirstRows
 from pipeline.plan.lower.judges import check_judges
 from pipeline.plan.lower.levels import check_levels
 from pipeline.plan.lower.only import ONLY, note_idle
 from pipeline.plan.lower.policies import check_policies
 from pipeline.plan.lower.recipes import find_protocol
 from pipeline.plan.lower.resolver import Resolver
-from pipeline.plan.lower.rows import all_rows, first_rows
+from pipeline.plan.lower.rows import all_rows, rows_for
 from pipeline.plan.lower.rules import RULES
 from pipeline.request.request import DataNode, Run, Unit
 from pipeline.spec.levels import Problems
@@ -55,18 +55,6 @@ class _Measure:
     rows: Rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A policy of a cell's replicate that is measured: after its last training, or after a step of it."""
-
-    cell: Cell
-    levels: Mapping[str, str]
-    replicate: int
-    seed: int
-    policy: str
-    step: int | None = None
-
-
 def lower_study(study: Study, graph: Graph, problems: Problems) -> Lowered:
     """Add a study's artifacts to the graph; returns its units, runs and data sets."""
     resolver = Resolver(study, graph, problems, RULES)
@@ -91,28 +79,26 @@ def lower_study(study: Study, graph: Graph, problems: Problems) -> Lowered:
 
 def _lower_cell(resolver: Resolver, lowered: Lowered, cell: Cell, analyses: Sequence[Analysis]) -> None:
     """Add what a cell trains, samples and measures, replicate by replicate."""
-    replicates = resolver.study.spec.replicates
-    vary, levels = replicates.vary, cell.as_dict()
-    chain, measures = resolver.get(CellChain(cell)), None
+    chain = resolver.get(CellChain(cell))
     if chain is None:
         return
+    replicates, levels = resolver.study.spec.replicates, cell.as_dict()
+    vary, measuring = replicates.vary, None
     for replicate, seed in enumerate(replicates.seeds):
         at = At(cell, seed if "train" in vary else 0, SUBSET_SHIFT * seed if "subset" in vary else 0)
-        lineage = resolver.get(CellPolicy(at))
-        if lineage is None:
-            continue
-        for step, key in zip(chain.steps, lineage.keys[1:], strict=False):  # fewer where one is broken
+        policies = train(resolver, chain, at)
+        for step, key in zip(chain.steps, policies[1:], strict=False):
             if step.recipe is not None:
                 run = Run(cell=levels, replicate=replicate, stage=step.recipe.stage, key=key)
                 lowered.runs.append(run)
-        final = lineage.final
-        if final is None:
-            continue
-        measures = list(_measures(resolver, at)) if measures is None else measures
+        if len(policies) <= len(chain.steps):
+            continue  # a training is broken
+        if measuring is None:
+            measuring = _Measuring(resolver, lowered, cell, levels, list(_measures(resolver, at)), analyses)
         own_seed = seed if "sample" in vary else 0
-        for number, policy in (*add_checkpoints(resolver, chain, final), (None, final)):
-            measured = _Measured(cell, levels, replicate, own_seed, policy, number)
-            _measure(resolver, lowered, measured, measures, analyses)
+        for number, policy in add_checkpoints(resolver, chain, policies[-1]):
+            measuring.add(policy, replicate, own_seed, number)
+        measuring.add(policies[-1], replicate, own_seed)
 
 
 def _measures(resolver: Resolver, at: At) -> Iterator[_Measure]:
@@ -121,41 +107,46 @@ def _measures(resolver: Resolver, at: At) -> Iterator[_Measure]:
         protocol = find_protocol(resolver, name, at.cell)
         if protocol is not None:
             where = settings.locator(resolver.problems.document)(("rows",), False)
-            rows = first_rows(resolver, protocol.data, protocol.rows, 0, where, at)
+            asked = FirstRows(protocol.data, protocol.rows, where=where)
+            rows = rows_for(resolver, asked, at)
             if rows is not None:
                 yield _Measure(name, protocol, rows)
 
 
-def _measure(
-    resolver: Resolver,
-    lowered: Lowered,
-    measured: _Measured,
-    measures: Sequence[_Measure],
-    analyses: Sequence[Analysis],
-) -> None:
-    """Sample a policy's responses to each measure, score and analyse them."""
-    graph, score = resolver.graph, resolver.study.spec.score
-    cell, step, policy = measured.cell, measured.step, measured.policy
-    where = graph.artifacts[policy].title.split(" · seed")[0] + (f" step {step}" if step else "")
-    short = graph.slugs[policy][:40].rstrip("-._")
-    for measure in measures:
-        config, rows = measure.protocol.config, measure.rows
-        only = measure.protocol.only
-        if only and not any(is_selected(cell, step, selector) for selector in only):
-            continue
-        seed = 0 if config.temperature == 0 else measured.seed
-        title, name = f"{where} · {measure.name} · seed {seed}", f"{short}-{rows.label}-k{config.samples}"
-        inputs = {"policy": (policy,), "problems": (rows.key,)}
-        completions = graph.add("sample", config, seed, inputs, title, name)
-        scores = graph.add("score", score, 0, {"completions": (completions,)}, title, name)
-        taken = [analysis for analysis in analyses if analysis.is_taken(cell, step, measure.name)]
-        columns = add_measures(graph, taken, completions, policy, title, name)
-        unit = Unit(
-            cell=measured.levels, replicate=measured.replicate, seed=seed, measure=measure.name, policy=policy,
-            completions=completions, scores=scores, analyses=columns, step=step,
-        )  # fmt: skip
-        lowered.cell_units.setdefault((cell, step, measure.name), []).append(len(lowered.units))
-        lowered.units.append(unit)
+@dataclass(frozen=True)
+class _Measuring:
+    """Samples the policies of one cell, scores and analyses their responses."""
+
+    resolver: Resolver
+    lowered: Lowered
+    cell: Cell
+    levels: Mapping[str, str]
+    measures: Sequence[_Measure]
+    analyses: Sequence[Analysis]
+
+    def add(self, policy: str, replicate: int, seed: int, step: int | None = None) -> None:
+        """Add all measurements of one policy, which is a replicate's last or one of its checkpoints."""
+        lowered, cell, graph = self.lowered, self.cell, self.resolver.graph
+        score = self.resolver.study.spec.score
+        where = graph.artifacts[policy].title.split(" · seed")[0] + (f" step {step}" if step else "")
+        short = graph.slugs[policy][:40].rstrip("-._")
+        for measure in self.measures:
+            config, rows, only = measure.protocol.config, measure.rows, measure.protocol.only
+            if only and not any(is_selected(cell, step, selector) for selector in only):
+                continue
+            own = 0 if config.temperature == 0 else seed
+            title, name = f"{where} · {measure.name} · seed {own}", f"{short}-{rows.label}-k{config.samples}"
+            inputs = {"policy": (policy,), "problems": (rows.key,)}
+            completions = graph.add("sample", config, own, inputs, title, name)
+            scores = graph.add("score", score, 0, {"completions": (completions,)}, title, name)
+            taken = [analysis for analysis in self.analyses if analysis.is_taken(cell, step, measure.name)]
+            columns = add_measures(graph, taken, completions, policy, title, name)
+            unit = Unit(
+                cell=self.levels, replicate=replicate, seed=own, measure=measure.name, policy=policy,
+                completions=completions, scores=scores, analyses=columns, step=step,
+            )  # fmt: skip
+            lowered.cell_units.setdefault((cell, step, measure.name), []).append(len(lowered.units))
+            lowered.units.append(unit)
 
 
 def _check_only(lowered: Lowered, analyses: Sequence[Analysis], problems: Problems) -> None:

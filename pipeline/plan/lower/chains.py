@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING, cast
 
 from pipeline import stages
 from pipeline.fingerprint import Config
-from pipeline.plan.lower.answers import Chain, Lineage, Rows, Step, Training
-from pipeline.plan.lower.demands import BaseModel, CellChain, CellPolicy, CheckpointConfig
+from pipeline.plan.lower.answers import Rows, Training
+from pipeline.plan.lower.demands import (
+    At,
+    BaseModel,
+    CellChain,
+    Chain,
+    CheckpointConfig,
+    FirstRows,
+    OwnPolicy,
+    Step,
+)
 from pipeline.plan.lower.recipes import find_model, find_training
 from pipeline.plan.lower.resolver import Resolver
-from pipeline.plan.lower.rows import first_rows
+from pipeline.plan.lower.rows import rows_for
 
 if TYPE_CHECKING:
     from pipeline.stages.rl import RlConfig
@@ -32,26 +41,31 @@ def read_chain(resolver: Resolver, demand: CellChain) -> Chain | None:
         is_wanted = demand.trainings is None or factor in demand.trainings
         if level.settings is not None and is_wanted:
             title = " ".join(f"{name}={cell.level(name)}" for name in study.chain[:position])
-            where = level.settings.locator(resolver.problems.document)(("rows",), False)
-            steps.append(Step(find_training(resolver, factor, cell), title, where))
+            recipe, rows = find_training(resolver, factor, cell), None
+            if recipe is not None and recipe.data is not None:
+                where = level.settings.locator(resolver.problems.document)(("rows",), False)
+                rows = FirstRows(recipe.data, recipe.rows, where=where)
+            steps.append(Step(recipe, rows, title))
     return Chain(base, tuple(steps))
 
 
-def train_chain(resolver: Resolver, demand: CellPolicy) -> Lineage | None:
-    """The rule of `CellPolicy`: training stage by training stage, as far as no level is broken."""
-    at = demand.at
-    chain = resolver.get(CellChain(at.cell, demand.trainings))
-    if chain is None:
-        return None
-    keys = [chain.base]
+def find_own_policy(resolver: Resolver, demand: OwnPolicy) -> str | None:
+    """The rule of `OwnPolicy`."""
+    chain = resolver.get(CellChain(demand.at.cell, demand.trainings))
+    policies = [] if chain is None else train(resolver, chain, demand.at)
+    return policies[-1] if chain is not None and len(policies) > len(chain.steps) else None
+
+
+def train(resolver: Resolver, chain: Chain, at: At) -> list[str]:
+    """A replicate's base model and the policy after each training, up to the first that is broken."""
+    policies = [chain.base]
     for step in chain.steps:
-        recipe, rows = step.recipe, None
-        if recipe is not None and recipe.data is not None:
-            rows = first_rows(resolver, recipe.data, recipe.rows, at.shift, step.where, at)
-        if recipe is None or rows is None:
-            return Lineage(tuple(keys), is_whole=False)
-        keys.append(_train(resolver, recipe, keys[-1], rows, at.seed, f"{step.title} · seed {at.seed}"))
-    return Lineage(tuple(keys), is_whole=True)
+        rows = rows_for(resolver, step.rows, at, at.shift) if step.rows is not None else None
+        if step.recipe is None or rows is None:
+            break
+        title = f"{step.title} · seed {at.seed}"
+        policies.append(_train(resolver, step.recipe, policies[-1], rows, at.seed, title))
+    return policies
 
 
 def _train(resolver: Resolver, recipe: Training, policy: str, rows: Rows, seed: int, title: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pipeline import stages
 from pipeline.errors import suggest
 from pipeline.plan.lower.answers import Rows
-from pipeline.plan.lower.demands import At, DataEntry, Subset
+from pipeline.plan.lower.demands import At, DataEntry, FirstRows, Subset
 from pipeline.plan.lower.filtering import filter_rows
 from pipeline.plan.lower.made import make_rows
 from pipeline.plan.lower.resolver import Resolver
@@ -36,6 +36,16 @@ def lower_entry(resolver: Resolver, demand: DataEntry) -> Rows | None:
         return rows
     check_size(resolver, name, entry.rows, rows, resolver.problems.document.locate(("data", name, "rows")))
     return _cut(resolver, name, rows, entry.rows, choice_seed(resolver, name))
+
+
+def lower_first_rows(resolver: Resolver, demand: FirstRows) -> Rows | None:
+    """The rule of `FirstRows`; the same rows of one artifact are cut once, whatever they are asked for as."""
+    name, rows = demand.name, demand.rows
+    whole = all_rows(resolver, name, demand.at)
+    if whole is None or rows is None:
+        return whole
+    seed = choice_seed(resolver, name) + demand.shift
+    return resolver.get(Subset(whole.key, rows, seed, whole, name, demand.where))
 
 
 def lower_subset(resolver: Resolver, demand: Subset) -> Rows:

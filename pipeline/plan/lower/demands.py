@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from pipeline.errors import Location
 from pipeline.fingerprint import Config
 from pipeline.plan.cells import Cell
-from pipeline.plan.lower.answers import Chain, Judge, Lineage, Model, Protocol, Rows, Training, Words
+from pipeline.plan.lower.answers import Judge, Model, Protocol, Rows, Training, Words
 
 T = TypeVar("T")
 
@@ -88,6 +88,23 @@ class BaseModel(Demand[str]):
     title: str
 
 
+@dataclass(frozen=True)
+class Step:
+    """One training of a cell: its recipe and the rows that it asks for (None where it is broken), and its title."""
+
+    recipe: Training | None
+    rows: FirstRows | None
+    title: str
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A cell's base model and trainings, the same for all its replicates."""
+
+    base: str
+    steps: tuple[Step, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class CellChain(Demand[Chain]):
     """What a cell trains: all of its levels, or only those of some factors."""
@@ -97,11 +114,11 @@ class CellChain(Demand[Chain]):
 
 
 @dataclass(frozen=True, slots=True)
-class CellPolicy(Demand[Lineage]):
-    """The policies of a cell's replicate, one after each training (of all, or only of some factors)."""
+class OwnPolicy(Demand[str]):
+    """The policy of a cell's replicate after these trainings only, for data that it makes."""
 
     at: At
-    trainings: frozenset[str] | None = None
+    trainings: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +161,18 @@ class Benchmark(Demand[Rows]):
     """The problems of a benchmark of the catalogue."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRows(Demand[Rows]):
+    """The first `rows` of a data entry or of `benchmark:NAME` in its seeded order; all of them when None."""
+
+    name: str
+    rows: int | None
+    shift: int = 0
+    """Added to the seed of that order."""
+    at: At | None = None
+    where: Location = field(compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

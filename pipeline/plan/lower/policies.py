@@ -13,14 +13,17 @@ from typing import Any
 from pipeline.errors import shown, suggest
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import Cell, check_selector, chosen_levels
-from pipeline.plan.lower.demands import At, BaseModel, CellPolicy, OutsideModel, PolicyLevels
+from pipeline.plan.lower.demands import At, BaseModel, OutsideModel, OwnPolicy, PolicyLevels
 from pipeline.plan.lower.resolver import Resolver
 
 
 def check_policies(resolver: Resolver) -> None:
     """Note what is wrong with policies that nothing uses, too."""
     for name in resolver.study.spec.policies:
-        resolver.get(PolicyLevels(name) if resolver.facts.is_own_policy(name) else _from_outside(name))
+        if resolver.facts.is_own_policy(name):
+            resolver.get(PolicyLevels(name))
+        else:
+            resolver.get(_from_outside(name))
 
 
 def find_policy(resolver: Resolver, name: Any, path: PathTuple, at: At | None = None) -> str | None:
@@ -47,8 +50,7 @@ def find_policy(resolver: Resolver, name: Any, path: PathTuple, at: At | None = 
         problems.add(path, what, "Name a policy from outside here.")
         return None
     asked = replace(at, cell=_with_levels(at.cell, levels))
-    lineage = resolver.get(CellPolicy(asked, frozenset(levels)))
-    return None if lineage is None else lineage.final
+    return resolver.get(OwnPolicy(asked, frozenset(levels)))
 
 
 def read_levels(resolver: Resolver, demand: PolicyLevels) -> Mapping[str, str] | None:

@@ -8,7 +8,7 @@ study goes through a data entry, since nothing else is named by what it needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pipeline.plan.graph import Graph
 from pipeline.plan.lower.datasets import Datasets
@@ -18,6 +18,8 @@ from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
 
 T = TypeVar("T")
+
+_UNKNOWN: Any = object()
 
 Rules = Mapping[type[Demand[Any]], Callable[["Resolver", Any], Any]]
 """Kind of demand → the function that answers it, given the resolver and the demand."""
@@ -38,13 +40,14 @@ class Resolver:
 
     def get(self, demand: Demand[T]) -> T | None:
         """The answer to a demand; None where what is wrong has been noted."""
-        if demand in self._answers:
-            return cast("T | None", self._answers[demand])
+        answer: T | None = self._answers.get(demand, _UNKNOWN)
+        if answer is not _UNKNOWN:
+            return answer
         if any(other.subject == demand.subject for other in self._open):
             self._note_circle(demand)
             return None
         self._open.append(demand)
-        answer: T | None = self._rules[type(demand)](self, demand)
+        answer = self._rules[type(demand)](self, demand)
         self._open.pop()
         self._answers[demand] = answer
         return answer

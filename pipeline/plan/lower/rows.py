@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.errors import Location, Problem
 from pipeline.plan.lower.answers import Rows
-from pipeline.plan.lower.demands import At, Benchmark, DataEntry, Subset
+from pipeline.plan.lower.demands import At, Benchmark, DataEntry, FirstRows
 from pipeline.plan.lower.resolver import Resolver
 
 BENCHMARK = "benchmark:"
@@ -21,14 +23,12 @@ def all_rows(resolver: Resolver, name: str, at: At | None = None) -> Rows | None
     return resolver.get(DataEntry(name, at if resolver.facts.is_own(name) else None))
 
 
-def first_rows(
-    resolver: Resolver, name: str, rows: int | None, shift: int, where: Location, at: At
-) -> Rows | None:
-    """The first `rows` of an entry in its seeded order; all of them when None."""
-    whole = all_rows(resolver, name, at)
-    if whole is None or rows is None:
-        return whole
-    return resolver.get(Subset(whole.key, rows, choice_seed(resolver, name) + shift, whole, name, where))
+def rows_for(resolver: Resolver, asked: FirstRows, at: At, shift: int = 0) -> Rows | None:
+    """The rows that are asked for, made for whoever asks where that makes a difference."""
+    own = at if resolver.facts.is_own(asked.name) else None
+    if own is not None or shift:
+        asked = replace(asked, shift=shift, at=own)
+    return resolver.get(asked)
 
 
 def choice_seed(resolver: Resolver, name: str) -> int:
