@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,6 +61,12 @@ class Graph:
                 self.slugs[key] = short
             self._known[known] = key
         return key
+
+    def want_checkpoints(self, run: str, steps: Iterable[int]) -> None:
+        """Have a run publish these steps, too; a hint, which names nothing anew."""
+        artifact = self.artifacts[run]
+        wanted = sorted({*artifact.hints.get("checkpoints", ()), *steps})
+        self.artifacts[run] = replace(artifact, hints={"checkpoints": wanted})
 
     def ancestors(self, keys: Sequence[str]) -> set[str]:
         """These artifacts and all that they are made from."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import Location, Problem, shown, suggest
 from pipeline.locate import Document, PathTuple
-from pipeline.spec.problems import problems_of
+from pipeline.spec.problems import Locate, problems_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,7 +37,7 @@ class Settings:
     is_broken: bool = False
     """Whether its inheritance has an error; what it lacks is then no news."""
 
-    def locator(self, document: Document):
+    def locator(self, document: Document) -> Locate:
         """Places of paths below these settings, following what was inherited."""
 
         def locate(path: PathTuple, key: bool) -> Location:

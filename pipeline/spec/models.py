@@ -183,6 +183,11 @@ class DataSpec(Model):
         """How a model makes these rows, if one does."""
         return next((kind for kind in MADE if getattr(self, kind) is not None), None)
 
+    @property
+    def words(self) -> Mapping_:
+        """What is said of how a model makes these rows; nothing where none does."""
+        return self.sampled or self.rejection or self.dialogue or self.compressed or {}
+
 
 class Spec(Model):
     """A study file."""

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import Location, Problem, shown, suggest
 from pipeline.locate import Document, PathTuple
 
+Locate = Callable[[PathTuple, bool], Location]
+"""(path below some value, whether its key is meant) → the place in the file."""
+
 _WANTED = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -43,7 +46,7 @@ _REMEDIES = {
 def problems_of(
     error: ValidationError,
     model: type[BaseModel],
-    locate: Callable[[PathTuple, bool], Location],
+    locate: Locate,
     given: Any,
     *,
     where_known: str = "",
@@ -87,7 +90,7 @@ def _problem_of(
     item: Mapping[str, Any],
     path: PathTuple,
     model: type[BaseModel],
-    locate: Callable[[PathTuple, bool], Location],
+    locate: Locate,
     where_known: str,
     also_known: tuple[str, ...],
 ) -> Problem:
@@ -199,6 +202,6 @@ def _arms(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def place_in(document: Document, root: PathTuple = ()) -> Callable[[PathTuple, bool], Location]:
+def place_in(document: Document, root: PathTuple = ()) -> Locate:
     """A locator for values that stand below `root` in a document."""
     return lambda path, key: document.locate((*root, *path), key=key)

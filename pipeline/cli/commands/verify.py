@@ -17,7 +17,7 @@ def run(options: Namespace) -> int:
         fault
         for key in plan.artifacts
         if key in plan.done
-        for fault in verify(plan.results / plan.artifacts[key].stage / key)
+        for fault in verify(plan.folder(key))
     ]
     if options.json:
         print_json({"checked": len(plan.done), "faults": faults})

@@ -13,10 +13,13 @@ from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import Cell, is_selected
 from pipeline.plan.graph import Graph
-from pipeline.plan.lower.judges import Judge, Judges
+from pipeline.plan.lower.answers import Inputs, Judge, Selectors
+from pipeline.plan.lower.entry import validate_entry
+from pipeline.plan.lower.judges import find_judge
 from pipeline.plan.lower.only import ONLY, read_only
-from pipeline.plan.lower.recipes import validate_entry
+from pipeline.plan.lower.resolver import Resolver
 from pipeline.spec.levels import Problems
+from pipeline.spec.problems import place_in
 from pipeline.spec.study import Study
 
 MEASURES = "measures"
@@ -33,7 +36,7 @@ class Analysis:
     needs_tokenizer: bool = False
     measures: tuple[str, ...] | None = None
     """The measures whose responses it reads; all when None."""
-    only: tuple[Mapping[str, Any], ...] = ()
+    only: Selectors = ()
     """Selectors of the cells and checkpoints whose responses it reads; all when empty."""
     path: PathTuple = ()
     """Where the study names it."""
@@ -68,7 +71,7 @@ def add_measures(
     }
     measured = {}
     for analysis in analyses:
-        inputs = {
+        inputs: Inputs = {
             "completions": (completions,),
             **({"verdicts": (verdicts[analysis.judge.name],)} if analysis.judge is not None else {}),
             **({"policy": (policy,)} if analysis.needs_tokenizer else {}),
@@ -78,44 +81,45 @@ def add_measures(
     return measured
 
 
-def read_analyses(study: Study, judges: Judges, problems: Problems) -> list[Analysis]:
+def read_analyses(resolver: Resolver) -> list[Analysis]:
     """The analyses of a study in order; those with problems are left out after noting them."""
+    problems = resolver.problems
     found: list[Analysis] = []
     named: set[str] = set()
-    for index, raw in enumerate(study.spec.analyses):
-        is_bare = isinstance(raw, str)
-        if not is_bare and len(raw) != 1:
+    for index, raw in enumerate(resolver.study.spec.analyses):
+        place: PathTuple = ("analyses", index)
+        if isinstance(raw, dict) and len(raw) != 1:
             what = "an analysis is one name with its parameters"
-            problems.add(("analyses", index), what, "Write one list item per analysis.")
+            problems.add(place, what, "Write one list item per analysis.")
             continue
-        name, params = (raw, None) if is_bare else next(iter(raw.items()))
-        path: PathTuple = ("analyses", index) if is_bare else ("analyses", index, name)
+        name, params = (raw, None) if isinstance(raw, str) else next(iter(raw.items()))
+        path = place if isinstance(raw, str) else (*place, name)
         params = {} if params is None else params
         if not isinstance(params, Mapping):
             what = f"the parameters of analysis {name!r} are {shown(params)}"
             problems.add(path, what, f"Write a mapping: {{{name}: {{key: value}}}}.")
             continue
         if name in named:
-            problems.add(path, f"analysis {name!r} is named twice", "Keep one of the two.", key=not is_bare)
+            problems.add(path, f"analysis {name!r} is named twice", "Keep one of the two.", key=path != place)
             continue
         named.add(name)
-        analysis = _read(name, params, path, study, judges, problems)
+        analysis = _read(resolver, name, params, path)
         if analysis is not None:
             found.append(analysis)
     return found
 
 
-def _read(
-    name: str, params: Mapping[str, Any], path: PathTuple, study: Study, judges: Judges, problems: Problems
-) -> Analysis | None:
+def _read(resolver: Resolver, name: str, params: Mapping[str, Any], path: PathTuple) -> Analysis | None:
+    study, problems = resolver.study, resolver.problems
     asked = catalogue.needs_judge(name) if name in catalogue.names() else None
     of_study = (*(("judge",) if asked else ()), MEASURES, ONLY)
     words = {key: value for key, value in params.items() if key not in of_study}
-    locate = lambda below, key: problems.document.locate((*path, *below), key=key)
-    settled = validate_entry(catalogue, "analysis", name, words, (), locate, problems)
+    settled = validate_entry(
+        catalogue, "analysis", name, words, (), place_in(problems.document, path), problems
+    )
     judge = None
     if asked and "judge" in params:
-        judge = judges.find(params["judge"], (*path, "judge"), kind=asked)
+        judge = find_judge(resolver, params["judge"], (*path, "judge"), kind=asked)
     elif asked:
         remedy = f"Write {{{name}: {{judge: NAME}}}} with a judge of the section `judges`."
         problems.add(path, f"analysis {name!r} needs a judge {asked!r}", remedy, key=len(path) > 2)

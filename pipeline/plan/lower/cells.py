@@ -6,28 +6,26 @@ decides its content. Every problem is collected; nothing here reads a file but t
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from pipeline.errors import Location
-from pipeline.fingerprint import Config
-from pipeline.plan.artifact import Artifact
 from pipeline.plan.cells import Cell, expand_cells, is_selected
 from pipeline.plan.graph import Graph
 from pipeline.plan.lower.analyses import Analysis, add_measures, read_analyses
-from pipeline.plan.lower.data import DataLowering
-from pipeline.plan.lower.judges import Judges
+from pipeline.plan.lower.answers import Protocol, Rows
+from pipeline.plan.lower.chains import add_checkpoints, train
+from pipeline.plan.lower.demands import At, CellChain, FirstRows
+from pipeline.plan.lower.judges import check_judges
+from pipeline.plan.lower.levels import check_levels
 from pipeline.plan.lower.only import ONLY, note_idle
-from pipeline.plan.lower.policies import At, Policies
-from pipeline.plan.lower.recipes import Recipe, Recipes
-from pipeline.plan.lower.sources import Rows
+from pipeline.plan.lower.policies import check_policies
+from pipeline.plan.lower.recipes import find_protocol
+from pipeline.plan.lower.resolver import Resolver
+from pipeline.plan.lower.rows import all_rows, rows_for
+from pipeline.plan.lower.rules import RULES
 from pipeline.request.units import DataNode, Run, Unit
-from pipeline.spec.levels import Problems, split_reference
+from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
-from pipeline.stages import load_training
-from pipeline.stages.checkpoint import of_run
 
 SUBSET_SHIFT = 1_000_003
 """Distance between the subset seeds of two replicates, where replicates vary the subset."""
@@ -48,293 +46,114 @@ class Lowered:
     """Name of a data entry → its artifact, as the first cell asks for it."""
 
 
-@dataclass(frozen=True)
-class _Step:
-    """One training of a cell: its recipe (None where it is broken), its title, where its rows are asked for."""
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A measure of a cell, the same for all its policies."""
 
-    recipe: Recipe | None
-    title: str
-    where: Location | None
-
-
-@dataclass(frozen=True)
-class _Chain:
-    """A cell's base model and trainings."""
-
-    base: str
-    steps: tuple[_Step, ...]
+    name: str
+    protocol: Protocol
+    rows: Rows
 
 
 def lower_study(study: Study, graph: Graph, problems: Problems) -> Lowered:
     """Add a study's artifacts to the graph; returns its units, runs and data sets."""
-    return _Lowering(study, graph, problems).lower()
+    resolver = Resolver(study, graph, problems, RULES)
+    lowered = Lowered(study, expand_cells(study, problems))
+    first = At(lowered.cells[0], 0) if lowered.cells else None
+    check_policies(resolver)
+    check_judges(resolver)
+    for name in study.spec.data:  # so that errors show also in those that no cell uses
+        all_rows(resolver, name, first)
+    if lowered.cells:
+        check_levels(resolver, lowered.cells[0])
+    analyses = read_analyses(resolver)
+    for cell in lowered.cells:
+        _lower_cell(resolver, lowered, cell, analyses)
+    if not problems:  # else policies may be missing for another reason
+        _check_only(lowered, analyses, problems)
+    lowered.datasets = resolver.datasets.named_apart()
+    known = {name: all_rows(resolver, name, first) for name in study.spec.data}
+    lowered.data_keys = {name: rows.key for name, rows in known.items() if rows is not None}
+    return lowered
 
 
-class _Lowering:
-    def __init__(self, study: Study, graph: Graph, problems: Problems) -> None:
-        self.study = study
-        self.graph = graph
-        self.problems = problems
-        self.recipes = Recipes(study, problems)
-        self.policies = Policies(study, problems)
-        self.policies.base = self._base
-        self.policies.own = self._own_policy
-        self.judges = Judges(study, problems, self.policies.key)
-        self.data = DataLowering(study, problems, self._add_data, self.policies, self.judges)
-        self.result = Lowered(study, expand_cells(study, problems))
-        self._nodes: dict[str, DataNode] = {}
-        self._steps: dict[str, tuple[int, ...]] = {}
-        self._checkpoint_configs: dict[tuple[int, int], Config] = {}
+def _lower_cell(resolver: Resolver, lowered: Lowered, cell: Cell, analyses: Sequence[Analysis]) -> None:
+    """Add what a cell trains, samples and measures, replicate by replicate."""
+    chain = resolver.get(CellChain(cell))
+    if chain is None:
+        return
+    replicates, levels = resolver.study.spec.replicates, cell.as_dict()
+    vary, measuring = replicates.vary, None
+    for replicate, seed in enumerate(replicates.seeds):
+        at = At(cell, seed if "train" in vary else 0, SUBSET_SHIFT * seed if "subset" in vary else 0)
+        policies = train(resolver, chain, at)
+        for step, key in zip(chain.steps, policies[1:], strict=False):
+            if step.recipe is not None:
+                run = Run(cell=levels, replicate=replicate, stage=step.recipe.stage, key=key)
+                lowered.runs.append(run)
+        if len(policies) <= len(chain.steps):
+            continue  # a training is broken
+        if measuring is None:
+            measuring = _Measuring(resolver, lowered, cell, levels, list(_measures(resolver, at)), analyses)
+        own_seed = seed if "sample" in vary else 0
+        for number, policy in add_checkpoints(resolver, chain, policies[-1]):
+            measuring.add(policy, replicate, own_seed, number)
+        measuring.add(policies[-1], replicate, own_seed)
 
-    def lower(self) -> Lowered:
-        self.policies.check_all()
-        self.judges.check_all()
-        first = At(self.result.cells[0], 0, 0) if self.result.cells else None
-        self.data.check_all(first)
-        self._check_levels()
-        analyses = read_analyses(self.study, self.judges, self.problems)
-        vary = self.study.spec.replicates.vary
-        for cell in self.result.cells:
-            cell_dict = cell.as_dict()
-            chain, measures = self._chain(cell), None
-            for replicate, seed in enumerate(self.study.spec.replicates.seeds):
-                shift = SUBSET_SHIFT * seed if "subset" in vary else 0
-                at = At(cell, replicate, seed if "train" in vary else 0, shift)
-                final = None if chain is None else self._policy(chain, at, cell_dict)
-                if final is None:
-                    continue
-                measures = self._measures(cell, at) if measures is None else measures
-                for step, policy in (*self._checkpoints(final, chain), (None, final)):
-                    own_seed = seed if "sample" in vary else 0
-                    self._measure(cell, cell_dict, replicate, own_seed, step, policy, measures, analyses)
-        if not self.problems:  # else policies may be missing for another reason
-            self._check_only(analyses)
-        self.result.datasets = self._named_apart()
-        known = {name: self.data.entry(name, first) for name in self.study.spec.data}
-        self.result.data_keys = {name: rows.key for name, rows in known.items() if rows is not None}
-        return self.result
 
-    def _check_only(self, analyses: list[Analysis]) -> None:
-        """Note an `only` that selects nothing."""
-        places = self.result.cell_units
-        for settings in self.study.measures.values():
-            if settings.values.get(ONLY) and not settings.references:
-                note_idle(settings.values[ONLY], settings.origins[ONLY], places, self.problems)
-        for analysis in analyses:
-            note_idle(analysis.only, (*analysis.path, ONLY), places, self.problems)
+def _measures(resolver: Resolver, at: At) -> Iterator[_Measure]:
+    """The measures of a cell with their protocols and problems."""
+    for name, settings in resolver.study.measures.items():
+        protocol = find_protocol(resolver, name, at.cell)
+        if protocol is not None:
+            where = settings.locator(resolver.problems.document)(("rows",), False)
+            asked = FirstRows(protocol.data, protocol.rows, where=where)
+            rows = rows_for(resolver, asked, at)
+            if rows is not None:
+                yield _Measure(name, protocol, rows)
 
-    def _add_data(self, stage: str, config: Config, seed: int, inputs: Any, title: str, name: str) -> str:
-        key = self.graph.add(stage, config, seed, inputs, title, name)
-        if key not in self._nodes:
-            given = [k for keys in inputs.values() for k in keys]
-            parents = tuple(k if k in self._nodes else self.graph.artifacts[k].title for k in given)
-            self._nodes[key] = DataNode(name=title, stage=stage, key=key, inputs=parents)
-        return key
 
-    def _named_apart(self) -> list[DataNode]:
-        """The data sets; those that several policies make alike, with the policy that made each."""
-        counted = Counter(node.name for node in self._nodes.values())
-        return [
-            replace(node, name=f"{node.name} · {maker}")
-            if counted[node.name] > 1 and (maker := self._maker(node.key))
-            else node
-            for node in self._nodes.values()
-        ]
+@dataclass(frozen=True)
+class _Measuring:
+    """Samples the policies of one cell, scores and analyses their responses."""
 
-    def _maker(self, key: str) -> str | None:
-        """The policy that a data set comes from, in the study's words: of several the one with the longest chain."""
-        inputs = dict(self.graph.artifacts[key].inputs)
-        if "policy" in inputs:
-            return self.graph.artifacts[inputs["policy"][0]].title
-        makers = [self._maker(other) for keys in inputs.values() for other in keys]
-        return max(filter(None, makers), key=len, default=None)
+    resolver: Resolver
+    lowered: Lowered
+    cell: Cell
+    levels: Mapping[str, str]
+    measures: Sequence[_Measure]
+    analyses: Sequence[Analysis]
 
-    def _check_levels(self) -> None:
-        """Validate levels that no cell uses, too: an error there is an error."""
-        if not self.result.cells:
-            return
-        order = {name: i for i, name in enumerate(self.study.factors)}
-        first = self.result.cells[0]
-        for factor in self.study.factors.values():
-            for level in factor.levels:
-                levels = list(first.levels)
-                levels[order[factor.name]] = level
-                probe = Cell(first.factors, tuple(levels))
-                if factor.kind == "model":
-                    self.recipes.model(factor.name, probe)
-                elif factor.kind != "value":
-                    self.recipes.training(factor.name, probe)
-        for measure in self.study.measures:
-            self.recipes.measure(measure, first)
-        self._check_values()
-
-    def _check_values(self) -> None:
-        """A further factor that nothing refers to changes nothing: that is an error, not a choice."""
-        if self.problems.is_broken("chain", ""):
-            return
-        used: set[str] = set()
-        for factor in self.study.factors.values():
-            for level in factor.levels.values():
-                references = level.settings.references if level.settings else ()
-                used |= {split_reference(reference, self.study.factors)[0] for reference in references}
-        for settings in self.study.measures.values():
-            used |= {split_reference(reference, self.study.factors)[0] for reference in settings.references}
-        for factor in self.study.factors.values():
-            if factor.kind == "value" and factor.name not in used and len(factor.levels) > 1:
-                self.problems.add(
-                    ("factors", factor.name),
-                    f"factor {factor.name!r} changes nothing: no level and no measure refers to ${{{factor.name}}}",
-                    "Use ${" + factor.name + "} where it should matter, or name it in `chain` if it trains.",
-                    key=True,
-                )
-
-    def _own_policy(self, at: At, trainings: frozenset[str]) -> str | None:
-        """The policy of a cell after these trainings only, for data that it makes."""
-        chain = self._chain(at.cell, only=trainings)
-        return None if chain is None else self._policy(chain, at)
-
-    def _chain(self, cell: Cell, only: frozenset[str] | None = None) -> _Chain | None:
-        """What a cell trains (`only` these factors), the same for all its replicates; None without a base model."""
-        factors = self.study.chain
-        if not factors:
-            return None
-        recipe = self.recipes.model(factors[0], cell)
-        base = None if recipe is None else self._base(recipe, f"{factors[0]}={cell.level(factors[0])}")
-        if base is None:
-            return None
-        steps = []
-        for position, factor in enumerate(factors[1:], start=2):
-            level = self.study.factors[factor].levels[cell.level(factor)]
-            if not level.is_skipped and (only is None or factor in only):
-                title = " ".join(f"{f}={cell.level(f)}" for f in factors[:position])
-                where = (
-                    None
-                    if level.settings is None
-                    else level.settings.locator(self.problems.document)(("rows",), False)
-                )
-                steps.append(_Step(self.recipes.training(factor, cell), title, where))
-        return _Chain(base, tuple(steps))
-
-    def _policy(self, chain: _Chain, at: At, cell_dict: Mapping[str, str] | None = None) -> str | None:
-        """The key of a replicate's final policy, training stage by training stage; None where a level is broken.
-
-        `cell_dict` names the cell whose runs these are; without it they are only needed on the way to data.
-        """
-        key = chain.base
-        for step in chain.steps:
-            recipe = step.recipe
-            rows = None
-            if recipe is not None and recipe.data is not None:
-                rows = self.data.subset(recipe.data, recipe.rows, at.shift, step.where, at)
-            if recipe is None or rows is None:
-                return None
-            key = self._train(recipe, key, rows, at.seed, f"{step.title} · seed {at.seed}")
-            if cell_dict is not None:
-                self.result.runs.append(
-                    Run(cell=cell_dict, replicate=at.replicate, stage=recipe.stage, key=key)
-                )
-        return key
-
-    def _base(self, recipe: Recipe, title: str) -> str | None:
-        config = recipe.config
-        data: tuple[str, ...] = ()
-        if recipe.phases:
-            rows = [
-                self.data.entry(name) if name in self.study.spec.data else None
-                for name, _ in recipe.phases[0]
-            ]
-            if any(r is None for r in rows):
-                return None
-            data = tuple(r.key for r in rows)
-        if config.tiny is not None:
-            name = f"tiny-{config.tiny.layers}x{config.tiny.hidden_size}"
-        else:
-            name = (
-                (config.hub.name if config.hub is not None else config.local.path)
-                .rstrip("/")
-                .rsplit("/", 1)[-1]
-            )
-        return self.graph.add("base", config, 0, {"data": data} if data else {}, title, name)
-
-    def _train(self, recipe: Recipe, policy: str, rows: Any, seed: int, title: str) -> str:
-        slug = load_training(recipe.stage).slug(recipe.config, rows.label)
-        name = f"{self.graph.slugs[policy]}-{slug}"
-        key = self.graph.add(
-            recipe.stage, recipe.config, seed, {"policy": (policy,), "data": (rows.key,)}, title, name
-        )
-        if recipe.checkpoints:
-            self._steps[key] = recipe.checkpoints
-            artifact = self.graph.artifacts[key]
-            wanted = sorted({*artifact.hints.get("checkpoints", ()), *recipe.checkpoints})
-            self.graph.artifacts[key] = Artifact(
-                key, artifact.settled, artifact.seed, artifact.inputs, artifact.title, {"checkpoints": wanted}
-            )
-        return key
-
-    def _checkpoints(self, final: str, chain: _Chain) -> list[tuple[int | None, str]]:
-        """The checkpoints of a cell's last training, each an artifact of its own."""
-        if not chain.steps:
-            return []
-        run = self.graph.artifacts[final]
-        found = []
-        for step in self._steps.get(final, ()):
-            config = self._checkpoint_configs.get((run.settled.index, step))
-            if config is None:
-                config = of_run(run.settled.config, step)
-                self._checkpoint_configs[(run.settled.index, step)] = config
-            title = f"{run.title} · step {step}"
-            inputs = {"run": (final,), **dict(run.inputs)}
-            found.append(
-                (
-                    step,
-                    self.graph.add(
-                        "checkpoint", config, run.seed, inputs, title, f"{self.graph.slugs[final]}-step{step}"
-                    ),
-                )
-            )
-        return found
-
-    def _measures(self, cell: Cell, at: At) -> list[tuple[str, Recipe, Rows]]:
-        """The measures of a cell with their protocols and problems, the same for all its policies."""
-        found = []
-        for measure, settings in self.study.measures.items():
-            recipe = self.recipes.measure(measure, cell)
-            if recipe is not None:
-                where = settings.locator(self.problems.document)(("rows",), False)
-                rows = self.data.subset(recipe.data, recipe.rows, 0, where, at)
-                if rows is not None:
-                    found.append((measure, recipe, rows))
-        return found
-
-    def _measure(
-        self,
-        cell: Cell,
-        cell_dict: Mapping[str, str],
-        replicate: int,
-        seed: int,
-        step: int | None,
-        policy: str,
-        measures: list[tuple[str, Recipe, Rows]],
-        analyses: list[Analysis],
-    ) -> None:
-        add, score = self.graph.add, self.study.spec.score
-        where = self.graph.artifacts[policy].title.split(" · seed")[0] + (f" step {step}" if step else "")
-        short = self.graph.slugs[policy][:40].rstrip("-._")
-        for measure, recipe, rows in measures:
-            if recipe.only and not any(is_selected(cell, step, selector) for selector in recipe.only):
+    def add(self, policy: str, replicate: int, seed: int, step: int | None = None) -> None:
+        """Add all measurements of one policy, which is a replicate's last or one of its checkpoints."""
+        lowered, cell, graph = self.lowered, self.cell, self.resolver.graph
+        score = self.resolver.study.spec.score
+        where = graph.artifacts[policy].title.split(" · seed")[0] + (f" step {step}" if step else "")
+        short = graph.slugs[policy][:40].rstrip("-._")
+        for measure in self.measures:
+            config, rows, only = measure.protocol.config, measure.rows, measure.protocol.only
+            if only and not any(is_selected(cell, step, selector) for selector in only):
                 continue
-            own_seed = 0 if recipe.config.temperature == 0 else seed
-            title = f"{where} · {measure} · seed {own_seed}"
-            name = f"{short}-{rows.label}-k{recipe.config.samples}"
-            completions = add(
-                "sample", recipe.config, own_seed, {"policy": (policy,), "problems": (rows.key,)}, title, name
-            )
-            scores = add("score", score, 0, {"completions": (completions,)}, title, name)
-            taken = [a for a in analyses if a.is_taken(cell, step, measure)]
-            measured = add_measures(self.graph, taken, completions, policy, title, name)
+            own = 0 if config.temperature == 0 else seed
+            title, name = f"{where} · {measure.name} · seed {own}", f"{short}-{rows.label}-k{config.samples}"
+            inputs = {"policy": (policy,), "problems": (rows.key,)}
+            completions = graph.add("sample", config, own, inputs, title, name)
+            scores = graph.add("score", score, 0, {"completions": (completions,)}, title, name)
+            taken = [analysis for analysis in self.analyses if analysis.is_taken(cell, step, measure.name)]
+            columns = add_measures(graph, taken, completions, policy, title, name)
             unit = Unit(
-                cell=cell_dict, replicate=replicate, seed=own_seed, measure=measure, policy=policy,
-                completions=completions, scores=scores, analyses=measured, step=step,
+                cell=self.levels, replicate=replicate, seed=own, measure=measure.name, policy=policy,
+                completions=completions, scores=scores, analyses=columns, step=step,
             )  # fmt: skip
-            self.result.cell_units.setdefault((cell, step, measure), []).append(len(self.result.units))
-            self.result.units.append(unit)
+            lowered.cell_units.setdefault((cell, step, measure.name), []).append(len(lowered.units))
+            lowered.units.append(unit)
+
+
+def _check_only(lowered: Lowered, analyses: Sequence[Analysis], problems: Problems) -> None:
+    """Note an `only` that selects nothing."""
+    places = lowered.cell_units
+    for settings in lowered.study.measures.values():
+        if settings.values.get(ONLY) and not settings.references:
+            note_idle(settings.values[ONLY], settings.origins[ONLY], places, problems)
+    for analysis in analyses:
+        note_idle(analysis.only, (*analysis.path, ONLY), places, problems)

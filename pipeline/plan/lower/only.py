@@ -8,11 +8,11 @@ from typing import Any
 from pipeline.errors import shown
 from pipeline.locate import PathTuple
 from pipeline.plan.cells import STEP, Cell, check_selector, is_selected
+from pipeline.plan.lower.answers import Selectors
 from pipeline.spec.levels import Problems
 from pipeline.spec.study import Study
 
 ONLY = "only"
-Selectors = tuple[Mapping[str, Any], ...]
 
 
 def read_only(raw: Any, path: PathTuple, study: Study, problems: Problems) -> Selectors | None:

@@ -1,74 +1,98 @@
 """The words of one mapping, shared out between the configurations of several stages.
 
 An entry or a filter that needs a model is written as one mapping, though several stages make it. The words that
-name other things (a policy, rows, a judge) are taken out first; each of the rest belongs to every stage whose
+name other things (a policy, rows, a judge) stay apart; each of the rest belongs to every stage whose
 configuration has a field of that name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline import stages
 from pipeline.errors import Problem, suggest
 from pipeline.fingerprint import Config
 from pipeline.locate import PathTuple
-from pipeline.spec.levels import Problems, Settings, validate_settings
-from pipeline.spec.models import SET_BY_ENTRY
-from pipeline.spec.study import Study
+from pipeline.plan.lower.answers import Words
+from pipeline.plan.lower.demands import ModelConfigs, ModelWords
+from pipeline.plan.lower.resolver import Resolver
+from pipeline.spec.levels import Settings, inherit, validate_settings
+from pipeline.spec.models import MADE, SET_BY_ENTRY
 
 
-class Words:
-    """A mapping under way: what errors call it, its settings, its seed, what else it knows, and what is left of it."""
+@dataclass(frozen=True)
+class _Kind:
+    """What a kind of entry or filter knows beside the fields of its stages."""
 
-    def __init__(self, label: str, settings: Settings, seed: int, also_known: tuple[str, ...]) -> None:
-        self.label = label
-        self.settings = settings
-        self.seed = seed
-        self.also_known = also_known
-        self.values = dict(settings.values)
-
-    def take(self, word: str) -> tuple[Any, PathTuple]:
-        """Take a word out: (its value or None, where it stands or else where the mapping does)."""
-        return self.values.pop(word, None), self.settings.origins.get(word, self.settings.path)
-
-    def rename(self, word: str, name: str) -> None:
-        """Call a word by the name of the field that it is meant for; errors still point to where it stands."""
-        if word in self.values:
-            self.values[name], place = self.take(word)
-            self.settings = replace(self.settings, origins={**self.settings.origins, name: place})
+    names: tuple[str, ...]
+    """Words that name other things."""
+    also: tuple[str, ...] = ()
+    """More of them, which no error suggests."""
+    renamed: tuple[str, str] | None = None
+    """A word, and the field that it is meant for."""
 
 
-class WordSharing:
-    """Makes configurations of words; one per place of the file, however many cells ask for it."""
+_KINDS = {
+    "sampled": _Kind(("problems", "policy")),
+    "rejection": _Kind(("problems", "policy"), also=("match_budget_of",)),
+    "dialogue": _Kind(("problems", "policy")),
+    "compressed": _Kind(("data", "compressor"), also=("policy",)),
+    "solved_by": _Kind(("policy",)),
+    "judged": _Kind(("by",), renamed=("keep", "labels")),
+}
+_STAGES = {**MADE, "solved_by": ("sample", "select"), "judged": ("select",)}
 
-    def __init__(self, study: Study, problems: Problems) -> None:
-        self._common = {"prompt": study.spec.prompt, "score": study.spec.score}
-        self._problems = problems
-        self._known: dict[tuple[Any, ...], Config | None] = {}
 
-    def configs(self, words: Words, names: Iterable[str]) -> tuple[Config, ...] | None:
-        """A configuration for each stage; None after noting every word that none of them knows, or that does not fit."""
-        models = [stages.load(stage).config for stage in names]
-        fields = {name for model in models for name in model.model_fields} - set(SET_BY_ENTRY)
-        unknown = [word for word in words.values if word not in fields]
-        locate = words.settings.locator(self._problems.document)
-        for word in unknown:
-            remedy = suggest(word, sorted([*fields, *words.also_known]))
-            what = f"{words.label}: unknown key {word!r}"
-            self._problems.extend([Problem(what, remedy, locate((word,), True))])
-        found = [self._config(model, words, fields) for model in models]
-        return tuple(found) if not unknown and None not in found else None
+def read_words(resolver: Resolver, demand: ModelWords) -> Words:
+    """The rule of `ModelWords`: the mapping with its inheritance resolved."""
+    entry = resolver.study.spec.data[demand.entry]
+    label = f"data {demand.entry!r}"
+    place: PathTuple = ("data", demand.entry, demand.kind)
+    raw: Mapping[str, Any] = entry.words
+    if demand.filter is not None:
+        given, label = entry.filters[demand.filter], f"{label}: {demand.kind}"
+        place = ("data", demand.entry, "filters", demand.filter)
+        raw, place = ({}, place) if isinstance(given, str) else (given[demand.kind], (*place, demand.kind))
+    settings = inherit(raw, place, resolver.study.spec.recipes, resolver.problems)
+    return Words(label, settings, entry.seed)
 
-    def _config(self, model: type[Config], words: Words, fields: set[str]) -> Config | None:
-        known = (model, words.settings.path)
-        if known not in self._known:
-            given = {**self._common, **words.values, "score": self._common["score"], "seed": words.seed}
-            own = {word: value for word, value in given.items() if word in model.model_fields}
-            also = (*words.also_known, *(fields - set(model.model_fields)))
-            self._known[known] = validate_settings(
-                model, own, words.settings, self._problems, label=words.label, also_known=also
-            )
-        return self._known[known]
+
+def share_words(resolver: Resolver, demand: ModelConfigs) -> tuple[Config, ...] | None:
+    """The rule of `ModelConfigs`, one for each stage; None after noting every word that none of them knows, or that
+    does not fit."""
+    kind, words = _KINDS[demand.words.kind], resolver.get(demand.words)
+    if words is None:
+        return None
+    settings = _rest(words.settings, kind)
+    models = [stages.load(stage).config for stage in _STAGES[demand.words.kind]]
+    fields = {name for model in models for name in model.model_fields} - set(SET_BY_ENTRY)
+    known = (*kind.names, *(kind.renamed[:1] if kind.renamed else ()), "inherits")
+    unknown = [word for word in settings.values if word not in fields]
+    locate = settings.locator(resolver.problems.document)
+    for word in unknown:
+        remedy = suggest(word, sorted([*fields, *known]))
+        what = f"{words.label}: unknown key {word!r}"
+        resolver.problems.extend([Problem(what, remedy, locate((word,), True))])
+    spec = resolver.study.spec
+    given = {"prompt": spec.prompt, **settings.values, "score": spec.score, "seed": words.seed}
+    found: list[Config] = []
+    for model in models:
+        own = {word: value for word, value in given.items() if word in model.model_fields}
+        also = (*known, *(fields - set(model.model_fields)))
+        config = validate_settings(
+            model, own, settings, resolver.problems, label=words.label, also_known=also
+        )
+        found += [config] if config is not None else []
+    return tuple(found) if not unknown and len(found) == len(models) else None
+
+
+def _rest(settings: Settings, kind: _Kind) -> Settings:
+    """The settings without the words that name other things, each word called by its field's name."""
+    values = {word: value for word, value in settings.values.items() if word not in (*kind.names, *kind.also)}
+    if kind.renamed is None:
+        return replace(settings, values=values)
+    word, name = kind.renamed
+    values[name] = values.pop(word)
+    return replace(settings, values=values, origins={**settings.origins, name: settings.origins[word]})
