@@ -21,7 +21,7 @@ JOBS ?= 2
 export OMP_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help env env-vllm demo smoke test test-fast test-studies test-distributed test-slurm test-vllm bench lint docs clean-cache
+.PHONY: help env env-vllm demo smoke test test-fast test-studies test-distributed test-slurm test-vllm bench lint docs site clean-cache
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,6 +34,7 @@ help:
 	@echo "make bench       ratios against the peers"
 	@echo "make lint        ruff, import contracts, snakemake --lint"
 	@echo "make docs        regenerate specs/schema.json and docs/reference/"
+	@echo "make site        the documentation as pages in site/; needs no network, and fails at a broken link"
 
 env: $(STAMP)
 
@@ -95,3 +96,8 @@ lint: env
 docs: env
 	$(BIN)/studyc schema > specs/schema.json
 	$(BIN)/python -m docs.generate
+
+# Not --quiet: it would hide the warnings from --strict.
+site: env
+	$(BIN)/python -m mkdocs build --strict
+	@echo "open site/index.html; with its search: $(BIN)/python -m http.server --directory site"
