@@ -23,7 +23,7 @@ export OMP_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
 
-.PHONY: help env env-vllm demo smoke check lint lint-snakefile types test test-planner test-fast test-install test-studies test-distributed test-slurm test-vllm bench docs
+.PHONY: help env env-vllm demo smoke check lint lint-snakefile types test test-planner test-fast test-install test-studies test-distributed test-slurm test-vllm bench docs site
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -40,6 +40,7 @@ help:
 	@echo "make lint-snakefile  snakemake --lint"
 	@echo "make types       mypy over the package"
 	@echo "make docs        regenerate specs/schema.json and docs/reference/"
+	@echo "make site        the documentation as pages in site/; needs no network, and fails at a broken link"
 
 env: $(STAMP)
 
@@ -117,3 +118,8 @@ types: env
 docs: env
 	$(BIN)/studyc schema > specs/schema.json
 	$(BIN)/python -m docs.generate
+
+# Not --quiet: it would hide the warnings from --strict.
+site: env
+	$(BIN)/python -m mkdocs build --strict
+	@echo "open site/index.html; with its search: $(BIN)/python -m http.server --directory site"

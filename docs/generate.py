@@ -55,11 +55,16 @@ def _models(model: type[BaseModel], *, roles: bool, seen: set[type] | None = Non
             "required" if field.is_required() else f"`{_shown(field.get_default(call_default_factory=True))}`"
         )
         role = f"{(field.json_schema_extra or {}).get('role', '')} | " if roles else ""
-        yield f"| `{name}` | {_type(field.annotation)} | {default} | {role}{field.description or ''} |"
+        yield f"| `{name}` | {_type(field.annotation)} | {default} | {role}{_cell(field.description)} |"
         below += _inner(field.annotation)
     yield ""
     for inner in below:
         yield from _models(inner, roles=roles, seen=seen)
+
+
+def _cell(text: str | None) -> str:
+    """A text inside a table, where a bare | would begin a column."""
+    return (text or "").replace("|", "\\|")
 
 
 def _shown(value: Any) -> str:

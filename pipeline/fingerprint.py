@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from pipeline.errors import StudyError
 
@@ -47,12 +48,20 @@ class Config(BaseModel):
         """The content fields that differ from their defaults, as plain JSON values."""
         payload: dict[str, Any] = {}
         for name, field in type(self).model_fields.items():
-            if field.json_schema_extra["role"] == "placement":
+            if _role_of(field) == "placement":
                 continue
             value = getattr(self, name)
             if field.is_required() or not _same_content(value, field.get_default(call_default_factory=True)):
                 payload[name] = to_plain(value, name)
         return payload
+
+
+def _role_of(field: FieldInfo) -> str:
+    """`content` or `placement`; a field that was declared as neither is a fault of ours."""
+    extra = field.json_schema_extra
+    if not isinstance(extra, dict):
+        raise TypeError(f"declare {field} with content() or placement()")
+    return str(extra["role"])
 
 
 def _same_content(value: Any, default: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import yaml
 
@@ -33,7 +33,15 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+if TYPE_CHECKING:
+    _SafeLoader = yaml.SafeLoader
+else:
+    _SafeLoader = getattr(
+        yaml, "CSafeLoader", yaml.SafeLoader
+    )  # absent where PyYAML was built without libyaml
+
+
+class _Loader(_SafeLoader):
     """The safe loader with no implicit types: scalars are read by `_scalar`, by YAML 1.2's rules."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
@@ -189,6 +197,7 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return tuple(self.read(item, (*path, i)) for i, item in enumerate(node.value))
+        assert isinstance(node, yaml.ScalarNode), "a node is a mapping, a sequence or a scalar"
         return self._scalar(node, where)
 
     def _mapping(self, node: yaml.MappingNode, path: PathTuple) -> dict[str, Any]:

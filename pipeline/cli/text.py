@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.plan.text import plural
 from pipeline.stages import in_order
-from pipeline.stages.base import Config as BaseConfig
+from pipeline.stages.base import StartConfig
 
 if TYPE_CHECKING:
     from pipeline.fingerprint import Config
@@ -41,7 +41,7 @@ def trainings(study: StudyPlan, plan: Plan) -> Counter[str]:
 
 def _is_tiny(config: Config) -> bool:
     """Whether a base model is trained here, from nothing, rather than fetched."""
-    return isinstance(config, BaseConfig) and config.tiny is not None
+    return isinstance(config, StartConfig) and config.tiny is not None
 
 
 def _base_of(policy: str, plan: Plan) -> str:

@@ -13,12 +13,7 @@ def run(options: Namespace) -> int:
     from pipeline.store.record import verify
 
     plan = compile_given(options)
-    faults = [
-        fault
-        for key in plan.artifacts
-        if key in plan.done
-        for fault in verify(plan.folder(key))
-    ]
+    faults = [fault for key in plan.artifacts if key in plan.done for fault in verify(plan.folder(key))]
     if options.json:
         print_json({"checked": len(plan.done), "faults": faults})
     else:

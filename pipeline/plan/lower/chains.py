@@ -19,6 +19,7 @@ from pipeline.plan.lower.recipes import find_model, find_training
 from pipeline.plan.lower.resolver import Resolver
 from pipeline.plan.lower.rows import rows_for
 from pipeline.stages.checkpoint import of_run
+from pipeline.stages.rl import RlConfig
 
 
 def read_chain(resolver: Resolver, demand: CellChain) -> Chain | None:
@@ -93,4 +94,5 @@ def add_checkpoints(resolver: Resolver, chain: Chain, run: str) -> list[tuple[in
 def read_checkpoint(resolver: Resolver, demand: CheckpointConfig) -> Config:
     """The rule of `CheckpointConfig`."""
     run = resolver.graph.settled[demand.run].config
+    assert isinstance(run, RlConfig), "only a training that has checkpoints is asked for them"
     return of_run(run, demand.step)

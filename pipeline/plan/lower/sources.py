@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline import benchmarks, datasets, generators, stages
 from pipeline.datasets import DatasetEntry, FieldMap
@@ -86,7 +86,7 @@ def lower_benchmark(resolver: Resolver, demand: Benchmark) -> Rows | None:
 
 
 def _catalogued(resolver: Resolver, kind: str, name: str, source: SourceSpec, path: PathTuple) -> Rows | None:
-    word = "dataset" if kind == "data set" else "benchmark"
+    word: Literal["dataset", "benchmark"] = "dataset" if kind == "data set" else "benchmark"
     try:
         entry: DatasetEntry = datasets.get(name) if word == "dataset" else benchmarks.get(name)
         origin = entry.origin(source.config)
