@@ -22,7 +22,6 @@ JOBS ?= 2
 export OMP_NUM_THREADS = 1
 export TOKENIZERS_PARALLELISM = false
 
-
 .PHONY: help env env-vllm demo smoke check lint lint-snakefile types test test-planner test-fast test-install test-studies test-distributed test-slurm test-vllm bench docs site
 
 help:
