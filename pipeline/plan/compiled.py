@@ -69,7 +69,7 @@ class Plan:
     """Every artifact of some studies, in an order in which inputs come before what needs them."""
 
     studies: tuple[StudyPlan, ...]
-    artifacts: Mapping[str, Artifact]
+    artifacts: dict[str, Artifact]
     settled: Sequence[Settled]
     results: Path
 
@@ -257,7 +257,10 @@ def _add_report(
         cells, separators=(",", ":"), ensure_ascii=False
     )  # text, integers and null: canonical as it is
     metrics = [[name, asdict(metric)] for name, metric in sorted(given.items())]
-    drawn = [asdict(item) for item in (*(declared.figures or ()), *declared.tables)]
+    drawn = [
+        *(asdict(figure) for figure in declared.figures or ()),
+        *(asdict(table) for table in declared.tables),
+    ]
     later = [part for part in (metrics, drawn) if part]
     parts = [canonical_json(part) for part in (decided, published, *later)]
     content = digest(f"[{','.join([shown, *parts])}]")
