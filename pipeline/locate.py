@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -36,15 +36,15 @@ _CORE_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "b
 if TYPE_CHECKING:
     _SafeLoader = yaml.SafeLoader
 else:
-    _SafeLoader = getattr(
-        yaml, "CSafeLoader", yaml.SafeLoader
-    )  # absent where PyYAML was built without libyaml
+    # CSafeLoader is absent where PyYAML was built without libyaml.
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_SafeLoader):
     """The safe loader with no implicit types: scalars are read by `_scalar`, by YAML 1.2's rules."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
+
+_Loader.yaml_implicit_resolvers = {}
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Plan:
     """Every artifact of some studies, in an order in which inputs come before what needs them."""
 
     studies: tuple[StudyPlan, ...]
-    artifacts: Mapping[str, Artifact]
+    artifacts: dict[str, Artifact]
     settled: Sequence[Settled]
     results: Path
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import Location, Problem
@@ -59,18 +60,24 @@ def path_digest(target: Path) -> str:
     stamps = [(str(p.relative_to(target)), s.st_size, s.st_mtime_ns) for p in files for s in [p.stat()]]
     stamp = hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
     name = str(target.resolve())
+    cache = _remembered(cache_path())
+    known, found = cache.get(name, ("", ""))
+    if known != stamp:
+        found = digest_path(target)
+        _keep(cache_path(), {**cache, name: (stamp, found)})
+    return found
+
+
+def _remembered(cache_file: Path) -> dict[str, tuple[str, str]]:
+    """Path → (stamp, digest); nothing where the cache cannot be read."""
     try:
-        cache = json.loads(cache_path().read_text())
+        cache: object = json.loads(cache_file.read_text())
     except (OSError, ValueError):
-        cache = {}
-    known = cache.get(name)
-    if not known or known[0] != stamp:
-        known = cache[name] = [stamp, digest_path(target)]
-        _keep(cache_path(), cache)
-    return known[1]
+        return {}
+    return cache if isinstance(cache, dict) else {}
 
 
-def _keep(cache_file: Path, cache: dict[str, list]) -> None:
+def _keep(cache_file: Path, cache: Mapping[str, tuple[str, str]]) -> None:
     """Write the cache; a read-only home only makes the next plan slower."""
     try:
         cache_file.parent.mkdir(parents=True, exist_ok=True)

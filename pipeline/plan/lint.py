@@ -60,7 +60,9 @@ def _unheeded(_: Plan, study: StudyPlan) -> Iterator[str]:
     heeded: dict[tuple[Location, str], bool] = {}
     for factor in study.study.factors.values():
         for level in factor.levels.values() if factor.kind in stages.trainings() else ():
-            values = level.settings.values if level.settings else {}
+            if level.settings is None:
+                continue
+            values = level.settings.values
             for word in HEEDED.keys() & values.keys():
                 other, choice = HEEDED[word]
                 chosen = str(values.get(other, "cosine"))

@@ -18,8 +18,8 @@ def plural(count: int, noun: str) -> str:
 def counts_table(plan: Plan) -> str:
     """Per stage: artifacts, done, to run; the same text from `plan`, `run` and a dry run of Snakemake."""
     names = ", ".join(study.study.name for study in plan.studies)
-    rows = [("stage", "artifacts", "done", "to run")]
-    total = Counter()
+    rows: list[tuple[str, ...]] = [("stage", "artifacts", "done", "to run")]
+    total: Counter[str] = Counter()
     for stage, row in plan.counts().items():
         rows.append((stage, *(f"{row[name]:,}" for name in ("artifacts", "done", "to_run"))))
         total.update(row)

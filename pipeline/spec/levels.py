@@ -41,8 +41,9 @@ class Settings:
         """Places of paths below these settings, following what was inherited."""
 
         def locate(path: PathTuple, key: bool) -> Location:
-            if path and path[0] in self.origins:
-                return document.locate((*self.origins[path[0]], *path[1:]), key=key)
+            origin = self.origins.get(path[0]) if path and isinstance(path[0], str) else None
+            if origin is not None:
+                return document.locate((*origin, *path[1:]), key=key)
             return document.locate(self.path, key=True)
 
         return locate

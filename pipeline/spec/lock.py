@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pipeline.errors import Problem, SpecErrors, shown
 from pipeline.locate import EMPTY, read_yaml
@@ -29,9 +30,9 @@ class Lock:
     models: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
 
-    def revision(self, kind: str, name: str) -> str:
+    def revision(self, kind: Literal["models", "datasets"], name: str) -> str:
         """The pinned commit of a hub name, or `unpinned`."""
-        return getattr(self, kind).get(name, UNPINNED)
+        return (self.models if kind == "models" else self.datasets).get(name, UNPINNED)
 
 
 def read_lock(path: Path) -> Lock:

@@ -55,7 +55,7 @@ def problems_of(
     """Every error of a validation of `given` as a Problem; `locate(path, is_key)` gives places."""
     items = error.errors(include_url=False)
     paths = [_untagged(item["loc"], given) for item in items]
-    found: dict[tuple[Location, str], Problem] = {}
+    found: dict[tuple[Location | None, str], Problem] = {}
     for path in dict.fromkeys(paths):
         here = [item for item, other in zip(items, paths, strict=True) if other == path]
         is_inner = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
@@ -137,7 +137,7 @@ def _problem_of(
     )
     remedy = _REMEDIES.get(kind, "")
     if kind == "union":
-        is_plain = "text" in wanted and isinstance(value, (bool, int, float))
+        is_plain = "text" in item["wanted"] and isinstance(value, (bool, int, float))
         remedy = "Quote it if text is meant." if is_plain else "Write one of them."
     what = f"{dotted} is empty: {message}" if value is None else f"{dotted}: {shown(value)}: {message}"
     return Problem(what, remedy, locate(path, False))

@@ -123,7 +123,8 @@ def _without(raw: dict[str, Any], path: tuple[Any, ...], kind: str, broken: set[
     if not path:
         return raw
     if kind == "extra_forbidden":
-        return _without_key(raw, path)
+        without: dict[str, Any] = _without_key(raw, path)
+        return without
     top = path[0]
     part = raw.get(top)
     if top in _PARTS and isinstance(part, dict) and len(path) > 1:
@@ -231,7 +232,7 @@ def _levels(spec: Spec, factor: str, kind: str, raw: Any, problems: Problems) ->
 
 
 def _bare_levels(factor: str, raw: tuple[Any, ...], problems: Problems) -> list[tuple[str, Any]]:
-    levels = []
+    levels: list[tuple[str, Any]] = []
     for i, value in enumerate(raw):
         name = level_name(value)
         try:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SpecErrors
 from pipeline.locate import parse_yaml
-from tests.support.studies import BASIC, compile_text
+from tests.support.studies import BASIC, MADE, compile_text
 
 EXTRA = """
 policies: {own: {of: {sft: "32"}}, other: {hub: a/b}}
@@ -23,7 +23,7 @@ published: [{source: paper, columns: [accuracy], rows: [{sft: none, rl: none, va
 """
 VALUES = [
     None, True, 0, -1, 1, 1.5, 10**25, "", "x", "8k", "none", "sft", "step", "metric", "measure", "${sft}", "${rl.reward}", "²", "every ²", "every 1", "tokens",
-    [], {}, [None], [[]], [{}], {"a": None}, {"": 1}, ["none", "none"], [1, 2], ["x"], {"max": []}, {"max": ["none"]},
+    [], {}, [{"a": 1}], [None], [[]], [{}], {"a": None}, {"": 1}, ["none", "none"], [1, 2], ["x"], {"max": []}, {"max": ["none"]},
     {"of": None}, {"step": 2}, {"sft": "none"}, {"from": 1}, {"inherits": {}}, {"mean": "tokens"}, {"hub": "a/b"},
 ]  # fmt: skip
 
@@ -39,19 +39,20 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path] * bool(path) + [inner for key, item in items for inner in paths(item, (*path, key))]
 
 
-STUDY = plain(parse_yaml(BASIC + EXTRA, "study.yaml").value)
+STUDIES = [plain(parse_yaml(text, "study.yaml").value) for text in (BASIC + EXTRA, MADE)]
+PLACES = [(study, path) for study in STUDIES for path in paths(study)]
 
 
 @settings(
-    max_examples=300,
+    max_examples=600,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(path=st.sampled_from(paths(STUDY)), value=st.sampled_from(VALUES), is_key=st.booleans())
-def test_any_value_anywhere_is_a_plan_or_messages(path, value, is_key, tmp_path: Path) -> None:
-    study = copy.deepcopy(STUDY)
+@given(place=st.sampled_from(PLACES), value=st.sampled_from(VALUES), is_key=st.booleans())
+def test_any_value_anywhere_is_a_plan_or_messages(place, value, is_key, tmp_path: Path) -> None:
+    study, path = copy.deepcopy(place)
     parent = study
     for part in path[:-1]:
         parent = parent[part]

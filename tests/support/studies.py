@@ -49,6 +49,62 @@ claims:
   early: {metric: accuracy, of: {rl: acc, sft: "32", step: 2}, above: {rl: none}}
 """
 
+MADE = """\
+study: made
+replicates: 2
+policies:
+  outside: {of: {model: big, sft: none}}
+  self: {of: {}}
+  phase1: {of: {first: own}}
+data:
+  problems:
+    source: {synthetic: chains, rows: 40, seed: 1}
+  hard:
+    source: {synthetic: chains, rows: 30, seed: 2}
+    filters:
+      - deduplicate
+      - solved_by: {policy: outside, samples: 2, max_new_tokens: 16, at_most: 0.5}
+      - max_chars: 2_000
+      - judged: {by: reader, keep: [clean]}
+  dialogues:
+    dialogue: {problems: problems, policy: self, max_new_tokens: 16}
+  rounds:
+    rejection: {problems: hard, policy: phase1, rounds: [1, 4], max_new_tokens: 16, per_problem: 1}
+  uniform:
+    rejection: {problems: hard, policy: phase1, match_budget_of: rounds, max_new_tokens: 16}
+  distilled:
+    sampled: {problems: problems, policy: outside, samples: 3, max_new_tokens: 16, per_problem: 2}
+  short:
+    compressed: {data: distilled, compressor: outside, keep_rates: [0.5]}
+  both:
+    mix: [{data: dialogues}, {data: rounds}]
+judges:
+  reader: {judge: clean_question, engine: openai, model: m, url: "http://127.0.0.1:1/v1"}
+recipes:
+  sft: {epochs: 1, batch_size: 4, learning_rate: 1e-3, max_length: 64}
+factors:
+  model:
+    tiny: {tiny: {hidden_size: 16, layers: 1, heads: 1, phases: []}}
+    big: {tiny: {hidden_size: 32, layers: 1, heads: 1, phases: []}}
+  first:
+    none:
+    own: {inherits: sft, data: dialogues}
+  sft:
+    none:
+    joint: {inherits: sft, data: both}
+    rounds: {inherits: sft, data: rounds}
+    uniform: {inherits: sft, data: uniform}
+    distilled: {inherits: sft, data: distilled}
+    short: {inherits: sft, data: short}
+chain: [model, {first: sft}, sft]
+cells:
+  - {first: none}
+  - {first: own, sft: [none, rounds]}
+sampling: {samples: 1, max_new_tokens: 16}
+measure: {problems: }
+"""
+"""Data of every kind that a model makes, with policies from outside and of the study itself."""
+
 
 def edited(*edits: tuple[str, str]) -> str:
     """BASIC with the first place of each old text replaced."""

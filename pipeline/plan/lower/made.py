@@ -215,7 +215,7 @@ def _judged(resolver: Resolver, asked: ModelWords, words: Words, rows: Rows) -> 
         return None
     labels = judges.get(judge.config.judge).LABELS
     for i, label in enumerate(keep if isinstance(keep, tuple) else ()):
-        if label not in labels:
+        if not isinstance(label, str) or label not in labels:
             what = f"judge {judge.name!r} gives no label {shown(label)}"
             resolver.problems.add((*path, i), what, suggest(label, labels))
             return None

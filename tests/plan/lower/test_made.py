@@ -8,66 +8,12 @@ import pytest
 
 from pipeline.plan.compiled import Plan, compile_plan
 from tests.support import ROOT
-
-SPEC = """
-study: made
-replicates: 2
-policies:
-  outside: {of: {model: big, sft: none}}
-  self: {of: {}}
-  phase1: {of: {first: own}}
-data:
-  problems:
-    source: {synthetic: chains, rows: 40, seed: 1}
-  hard:
-    source: {synthetic: chains, rows: 30, seed: 2}
-    filters:
-      - deduplicate
-      - solved_by: {policy: outside, samples: 2, max_new_tokens: 16, at_most: 0.5}
-      - max_chars: 2_000
-      - judged: {by: reader, keep: [clean]}
-  dialogues:
-    dialogue: {problems: problems, policy: self, max_new_tokens: 16}
-  rounds:
-    rejection: {problems: hard, policy: phase1, rounds: [1, 4], max_new_tokens: 16, per_problem: 1}
-  uniform:
-    rejection: {problems: hard, policy: phase1, match_budget_of: rounds, max_new_tokens: 16}
-  distilled:
-    sampled: {problems: problems, policy: outside, samples: 3, max_new_tokens: 16, per_problem: 2}
-  short:
-    compressed: {data: distilled, compressor: outside, keep_rates: [0.5]}
-  both:
-    mix: [{data: dialogues}, {data: rounds}]
-judges:
-  reader: {judge: clean_question, engine: openai, model: m, url: "http://127.0.0.1:1/v1"}
-recipes:
-  sft: {epochs: 1, batch_size: 4, learning_rate: 1e-3, max_length: 64}
-factors:
-  model:
-    tiny: {tiny: {hidden_size: 16, layers: 1, heads: 1, phases: []}}
-    big: {tiny: {hidden_size: 32, layers: 1, heads: 1, phases: []}}
-  first:
-    none:
-    own: {inherits: sft, data: dialogues}
-  sft:
-    none:
-    joint: {inherits: sft, data: both}
-    rounds: {inherits: sft, data: rounds}
-    uniform: {inherits: sft, data: uniform}
-    distilled: {inherits: sft, data: distilled}
-    short: {inherits: sft, data: short}
-chain: [model, {first: sft}, sft]
-cells:
-  - {first: none}
-  - {first: own, sft: [none, rounds]}
-sampling: {samples: 1, max_new_tokens: 16}
-measure: {problems: }
-"""
+from tests.support.studies import MADE
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    (tmp_path / "made.yaml").write_text(SPEC)
+    (tmp_path / "made.yaml").write_text(MADE)
     return compile_plan([tmp_path / "made.yaml"], results=tmp_path / "results")
 
 
@@ -116,7 +62,7 @@ def test_the_control_of_equal_budget_reads_the_draws_of_the_rounds(plan: Plan) -
 
 
 def test_what_only_a_claim_counts_is_made_for_the_report(tmp_path: Path) -> None:
-    untrained = SPEC.replace("    uniform: {inherits: sft, data: uniform}\n", "")
+    untrained = MADE.replace("    uniform: {inherits: sft, data: uniform}\n", "")
     claim = "claims: {covers: {of: {metric: data.rounds.problems_out}, above: {metric: data.uniform.problems_out}}}\n"
     made = {}
     for name, text in (("plain", untrained), ("claimed", untrained + claim)):
@@ -132,7 +78,7 @@ def test_what_only_a_claim_counts_is_made_for_the_report(tmp_path: Path) -> None
 def test_data_that_no_cell_asks_for_are_neither_planned_nor_missed_by_the_report(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(
-        SPEC.replace("cells:\n", "cells:\n  - {model: tiny, first: none, sft: none}\n", 1).replace(
+        MADE.replace("cells:\n", "cells:\n  - {model: tiny, first: none, sft: none}\n", 1).replace(
             "data:\n", "data:\n  spare:\n    source: {hub: some/unpinned}\n", 1
         )
     )
@@ -171,7 +117,7 @@ def test_an_edit_of_the_first_phase_changes_what_it_makes_and_nothing_else(
     plan: Plan, tmp_path: Path
 ) -> None:
     (tmp_path / "made.yaml").write_text(
-        SPEC.replace("own: {inherits: sft,", "own: {inherits: sft, weight_decay: 0.1,")
+        MADE.replace("own: {inherits: sft,", "own: {inherits: sft, weight_decay: 0.1,")
     )
     edited = compile_plan([tmp_path / "made.yaml"], results=tmp_path / "results")
     gone = {plan.artifacts[k].stage for k in set(plan.artifacts) - set(edited.artifacts)}
