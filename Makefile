@@ -71,7 +71,7 @@ test-studies: env
 
 # On all cores, one after the other: each test trains in two processes.
 test-distributed: env
-	$(BIN)/python -m pytest -m distributed --durations 4 tests/engines/test_deepspeed.py
+	$(BIN)/python -m pytest -m distributed --durations 4 tests/engines/training/test_deepspeed.py
 
 test-fast: env
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not distributed" tests --ignore tests/workflow --ignore tests/slurm
@@ -80,7 +80,7 @@ test-slurm: env
 	$(BIN)/python -m pytest tests/slurm -m slurm
 
 test-vllm: env env-vllm
-	STUDYC_VLLM_PYTHON=$(VENV_VLLM)/bin/python $(BIN)/python -m pytest tests/engines/test_vllm.py tests/judges/test_vllm.py
+	STUDYC_VLLM_PYTHON=$(VENV_VLLM)/bin/python $(BIN)/python -m pytest tests/engines/sampling/test_vllm.py tests/engines/judging/test_vllm.py
 
 bench: env
 	$(BIN)/python -m bench

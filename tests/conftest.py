@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-pytest_plugins = ["tests.workflow.smoke"]
+from tests.support import ROOT
+
+pytest_plugins = ["tests.support.smoke", "tests.support.stage_runs"]
 
 GOLDEN = ROOT / "tests" / "golden"
 
@@ -21,7 +22,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 def pytest_configure(config: pytest.Config) -> None:
     """One warm server for all workflow runs of the session; its jobs are those of any `studyc run`."""
     named = {Path(word.split("::")[0]).name for word in config.args}
-    if not hasattr(config, "workerinput") and named & {"tests", "workflow", "test_readme.py"}:
+    if not hasattr(config, "workerinput") and named & {
+        "tests",
+        "backend",
+        "house",
+        "workflow",
+        "test_readme.py",
+    }:
         from pipeline.backend.warm.client import start_server
         from pipeline.site import Site
 

@@ -62,7 +62,7 @@ def test_what_has_no_stable_identity_is_refused_with_the_remedy(value) -> None:
 
 def test_every_stage_field_says_whether_it_is_content_or_placement() -> None:
     from pipeline import stages
-    from tests.models import config_models
+    from tests.support.models import config_models
 
     models = [model for name in stages.NAMES for model in config_models(stages.load(name).Config)]
     assert len(models) > 15

@@ -19,8 +19,8 @@ from pipeline.errors import InputError, StageError
 from pipeline.prompt import Prompt
 from pipeline.stages.rl import RewardTerm, RlConfig
 from pipeline.store.job import Job
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 TERMS = (
     RewardTerm(name="accuracy"),
     RewardTerm(name="soft_overlong", weight=0.5, params={"max_length": 16, "cache": 15}),
@@ -224,8 +224,8 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_weights(finished, policy,
     folder, config, _ = finished
     hurried = config.model_copy(update={"save_every_minutes": 1e-6})
     program = (
-        "import sys, os, signal; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/tests/engines']\n"
-        "from pathlib import Path; import test_rl as t\n"
+        "import sys, os, signal; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; from tests.engines import test_rl as t\n"
         "from pipeline.stages.rl import RlConfig\n"
         "where, policy, rows, config = sys.argv[2:]\n"
         "config = RlConfig.model_validate_json(config)\n"
@@ -347,9 +347,9 @@ def read_first_metrics(folder: Path) -> dict[str, float]:
 @pytest.mark.slow
 def test_two_processes_draw_the_same_rollouts_as_one(finished, policy, rows, tmp_path):
     program = (
-        "import sys; sys.path[:0] = sys.argv[1:3]\n"
-        "from pathlib import Path; import test_rl as t\n"
-        "t.run(*map(Path, sys.argv[3:]), t.make_config(steps=8, cpu_processes=2), stop_after=1)\n"
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; from tests.engines import test_rl as t\n"
+        "t.run(*map(Path, sys.argv[2:]), t.make_config(steps=8, cpu_processes=2), stop_after=1)\n"
     )
     (tmp_path / "program.py").write_text(program)
     launcher = [
@@ -360,7 +360,7 @@ def test_two_processes_draw_the_same_rollouts_as_one(finished, policy, rows, tmp
         "2",
         str(tmp_path / "program.py"),
     ]
-    places = [str(p) for p in (ROOT, ROOT / "tests" / "engines", tmp_path / "two", policy, rows)]
+    places = [str(p) for p in (ROOT, tmp_path / "two", policy, rows)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, *launcher, *places], env=environment, check=True, capture_output=True)
     run(tmp_path / "one", policy, rows, finished[1], stop_after=1)

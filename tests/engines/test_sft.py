@@ -33,9 +33,9 @@ from pipeline.stages.base import TinyModel
 from pipeline.stages.sft import SftConfig
 from pipeline.stages.training import Lora
 from pipeline.store.job import Job
-from tests.disks import mounted
+from tests.support import ROOT
+from tests.support.disks import mounted
 
-ROOT = Path(__file__).parents[2]
 ROWS = 20
 
 

@@ -22,6 +22,7 @@ from pipeline.stages.sample import SampleConfig
 from pipeline.stages.score import ScoreConfig
 from pipeline.stages.solve import SolveConfig
 from pipeline.store.job import Job
+from tests.support import ROOT
 
 PROTOCOL = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 4, "precision": "fp32"}
 
@@ -160,7 +161,7 @@ def test_a_killed_job_resumes_after_its_last_shard(finished, guesser, tmp_path):
         "import sys; from pathlib import Path; import tests.engines.test_solving as t;"
         "t.solving.solve(t.make_job(Path(sys.argv[1]), Path(sys.argv[2]), **t.KILLED))"
     )
-    here = str(Path(__file__).parents[2])
+    here = str(ROOT)
     child = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path / "killed"), str(guesser)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": here}, cwd=here,

@@ -13,7 +13,7 @@ from pipeline.fingerprint import canonical_json, digest
 from pipeline.locate import parse_yaml
 from pipeline.plan.artifact import fingerprint_payload
 from pipeline.plan.compiled import Plan, compile_plan
-from tests.studies import BASIC, compile_text, keys_by_stage
+from tests.support.studies import BASIC, compile_text, keys_by_stage
 
 COUNTS = {
     "source": 3,

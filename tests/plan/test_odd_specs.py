@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies import BASIC, compile_text, edited
+from tests.support.studies import BASIC, compile_text, edited
 
 
 def test_levels_that_are_booleans_are_selected_as_they_are_written(tmp_path: Path) -> None:

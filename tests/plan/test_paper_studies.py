@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.cli.main import main
 from pipeline.plan.compiled import StudyPlan, compile_plan
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 PAPERS = ("long_cot_valley", "powered_length_penalty", "open_rs", "dual_phase")
 

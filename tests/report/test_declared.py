@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from synthetic import put_log, put_record
 
 from pipeline.report.build import build
 from pipeline.report.drawing.declared_figures import draw_declared
 from pipeline.report.evidence.derived_columns import vote
 from pipeline.report.evidence.results import Store
 from pipeline.report.evidence.summaries import Summaries, list_metrics
-from tests.test_claim_docs import EXAMPLES, compile_examples
+from tests.plan.request.test_claim_docs import EXAMPLES, compile_examples
+from tests.support.synthetic import put_log, put_record
 
 LENGTHS = {"none": 1.0, "plain": 0.9, "plp_2": 0.6, "plp_5": 0.45, "eff_1": 0.7, "eff_4": 0.5}
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from synthetic import make_valley
 
 from pipeline.report.build import build, format_duration
 from pipeline.request.quantities import Mean
 from pipeline.request.request import CompiledClaim, GivenMetric, Part
 from pipeline.stages import report
 from pipeline.store.job import Job
+from tests.support.synthetic import make_valley
 
 ONE = {"models": ("qwen2.5-0.5b", "qwen2.5-1.5b"), "measures": ("aime24", "math500")}
 VOID = {"meta", "line", "circle", "polyline", "rect", "path", "br", "link", "img", "input", "hr"}

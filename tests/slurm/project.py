@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
+
 COPIED = ("Snakefile", "rules", "pipeline", "profiles", "envs")
 
 STUDY = """\

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SpecErrors
 from pipeline.locate import parse_yaml
-from tests.studies import BASIC, compile_text
+from tests.support.studies import BASIC, compile_text
 
 EXTRA = """
 policies: {own: {of: {sft: "32"}}, other: {hub: a/b}}

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.cli.main import main
 from pipeline.errors import SpecErrors
-from tests.studies import BASIC, compile_text, edited
+from tests.support.studies import BASIC, compile_text, edited
 
 
 def errors_of(text: str, folder: Path) -> str:

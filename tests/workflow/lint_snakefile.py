@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.workflow.project import ROOT, environment
+from tests.support.project import ROOT, environment
 
 EXPLAINED = ("Specify a conda environment or container for each rule",)
 

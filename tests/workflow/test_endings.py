@@ -20,9 +20,9 @@ from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
 from pipeline.plan.status import failures, state_of
 from pipeline.site import Environment, Site
 from pipeline.store import attempts
-from tests.disks import mounted
-from tests.studies import BASIC
-from tests.workflow.project import environment, make_project, snakemake, studyc
+from tests.support.disks import mounted
+from tests.support.project import environment, make_project, snakemake, studyc
+from tests.support.studies import BASIC
 
 pytestmark = pytest.mark.xdist_group("workflow")
 

@@ -23,8 +23,8 @@ from pipeline.plan.frozen import FrozenPlan, freeze, read_frozen, write_frozen
 from pipeline.plan.status import is_locked
 from pipeline.site import Site
 from pipeline.store.record import is_done, read_record, verify, writer_lock
-from tests.studies import BASIC
-from tests.workflow.project import environment
+from tests.support.project import environment
+from tests.support.studies import BASIC
 
 pytestmark = pytest.mark.xdist_group("workflow")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from tests.judges.endpoint import Answer, Seen, say, serve
-from tests.workflow.project import planned_jobs, snakemake
+from tests.support.endpoint import Answer, Seen, say, serve
+from tests.support.project import planned_jobs, snakemake
 from tests.workflow.test_runs import edit
 
 KEY = "sk-of-a-study/0815+1"

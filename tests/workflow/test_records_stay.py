@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies import BASIC
-from tests.workflow.project import environment, make_project, record_times, snakemake, studyc
+from tests.support.project import environment, make_project, record_times, snakemake, studyc
+from tests.support.studies import BASIC
 
 pytestmark = pytest.mark.xdist_group("workflow")
 

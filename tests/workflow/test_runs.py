@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.project import (
+from tests.support.project import (
     SECRET,
     environment,
     make_project,
@@ -23,7 +23,7 @@ from tests.workflow.project import (
     studyc,
     to_run,
 )  # fmt: skip
-from tests.workflow.smoke import SMOKE
+from tests.support.smoke import SMOKE
 
 pytestmark = pytest.mark.xdist_group("workflow")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT
-from tests.workflow.project import make_project, planned_jobs, snakemake, studyc
+from tests.support import ROOT
+from tests.support.project import make_project, planned_jobs, snakemake, studyc
 
 pytestmark = [pytest.mark.studies, pytest.mark.xdist_group("studies")]
 
