@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("planning", "dry_run", "training", "data_path")
+NAMES = ("planning", "dry_run", "training", "data_path", "budget")
 
 
 def main(names: list[str]) -> int:

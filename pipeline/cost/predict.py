@@ -11,7 +11,7 @@ from pipeline import gpus
 from pipeline.cost.decoding import Engine
 from pipeline.cost.estimate import Cost, Estimate, Prior, evaluate, total
 from pipeline.cost.lengths import VARIATION, fit_lengths
-from pipeline.cost.rl import Rl
+from pipeline.cost.rl import Padding, Rl
 from pipeline.cost.sft import Sft
 from pipeline.cost.shapes import settle_shape
 from pipeline.cost.training import Sharding, Stack, Training
@@ -67,7 +67,7 @@ class RlSettings(_Common):
     tp: int = 1
     max_sequences: int = 256
     memory_share: float = 0.6
-    padded: bool = True
+    padding: Padding = "pass"
     reference: bool = False
     old: bool = True
     overlapped: bool = False
@@ -174,7 +174,7 @@ def _rl(settings: RlSettings) -> Cost:
         )
         run = Rl(
             training, engine, settings.steps, settings.prompts, settings.rollouts, settings.prompt_tokens, lengths,
-            settings.generators, settings.micro_batch or 4.0, settings.padded, settings.reference, settings.old,
+            settings.generators, settings.micro_batch or 4.0, settings.padding, settings.reference, settings.old,
             settings.overlapped,
         )  # fmt: skip
         if settings.unit == "seconds_per_step":

@@ -5,13 +5,15 @@ One round of `prompts` × `rollouts` responses (docs/cost.md):
     step = generation + old (several updates per round, or importance sampling) + reference (with KL) + update
          + weight sync (4 s + 1 s per 10⁹ parameters) + rewards (4 ms per answer, serial)
 
-Padding ×1.25 where rollouts are padded to the longest of a pass (TRL), ×1.05 where they are packed (verl). A run's
-total is not steps × seconds: logs show ×1.05–2.0 of saves, tests and restarts.
+Rollouts are packed (verl, ×1.05), padded to the longest of their pass (OpenRLHF), or to the longest of the whole round
+(TRL: every pass is as wide as the one rollout that was cut). A run's total is not steps × seconds: logs show ×1.05–2.0
+of saves, tests and restarts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.cost.decoding import Engine, rollout_seconds
 from pipeline.cost.estimate import Assumed, Prior
@@ -20,7 +22,8 @@ from pipeline.cost.training import Training, exposed_seconds, pass_seconds
 
 OVERHEAD = Prior(1.05, 1.35, 2.0)
 UNMODELLED = Prior.within(1.0, 1.9)
-PADDED, PACKED = 1.25, 1.05
+PACKED = 1.05
+Padding = Literal["packed", "pass", "round"]
 SYNC_SECONDS, SYNC_PER_PARAMETER = 4.0, 1e-9
 REWARD_SECONDS = 4e-3
 
@@ -38,7 +41,7 @@ class Rl:
     lengths: Lengths
     generators: int = 0
     micro_batch: float = 4
-    is_padded: bool = True
+    padding: Padding = "pass"
     has_reference: bool = False
     has_old: bool = True
     is_overlapped: bool = False
@@ -71,20 +74,22 @@ class Rl:
     def _pass(self, assumed: Assumed, responses: float, *, is_forward: bool) -> float:
         """Seconds in which all devices pass all responses once."""
         training, lengths = self.training, self.lengths
-        padding = PADDED if self.is_padded else PACKED
-        each = (self.prompt_tokens + lengths.mean) * padding
         per_pass = min(self.micro_batch, max(1.0, responses / training.gpus))
         passes = max(1.0, responses / (training.gpus * per_pass))
-        squares = (
-            per_pass
-            * ((self.prompt_tokens + lengths.mean) ** 2 * (lengths.second_moment / lengths.mean**2))
-            * padding
+        each = self.prompt_tokens + self._width(per_pass, responses)
+        varied = lengths.second_moment / lengths.mean**2 if self.padding == "packed" else 1.0
+        busy = pass_seconds(
+            training, assumed, per_pass * each, per_pass * each**2 * varied, is_forward=is_forward
         )
-        busy = pass_seconds(training, assumed, per_pass * each, squares, is_forward=is_forward)
         gathered = exposed_seconds(training, assumed, busy, is_update=False) * (1 / 3 if is_forward else 1)
-        return passes * (busy + gathered) + (
-            0 if is_forward else exposed_seconds(training, assumed, busy, is_update=True)
-        )
+        reduced = 0.0 if is_forward else exposed_seconds(training, assumed, busy, is_update=True)
+        return passes * (busy + gathered) + reduced
+
+    def _width(self, per_pass: float, responses: float) -> float:
+        """Response tokens that one response takes in a pass, padding included."""
+        if self.padding == "packed":
+            return self.lengths.mean * PACKED
+        return self.lengths.longest_of(per_pass if self.padding == "pass" else responses)
 
     def gpu_seconds(self, assumed: Assumed) -> float:
         """Device-seconds of the whole run."""
