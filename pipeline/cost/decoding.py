@@ -69,7 +69,7 @@ class Engine:
         shape = self.shape
         if shape.active is None:
             return shape.multiplied
-        unread = (1 - shape.active / shape.parameters) ** sequences
+        unread: float = (1 - shape.active / shape.parameters) ** sequences
         return shape.parameters * (1 - unread)
 
     def prefill_seconds(self, tokens: float) -> float:

@@ -59,7 +59,7 @@ def pass_seconds(
     c = 2.0 if is_forward else (4.0 if training.is_lora else 6.0) + 2.0 * again
     a = 1.0 if is_forward else 3.5 + again
     m = 1.0 if is_forward else 3.0 + again
-    per_width, per_logit = ((10, 3), 16) if training.is_fused else ((24, 6), 40)
+    per_width, per_logit = ((10, 3), 16.0) if training.is_fused else ((24, 6), 40.0)
     if is_forward:
         per_logit /= 3
     efficiency = assumed(f"efficiency {gpu.name}", Prior(*gpu.efficiency))
