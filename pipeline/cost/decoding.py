@@ -10,6 +10,7 @@ reach, h0 and h1 what the host takes per step and per sequence (vLLM V1: 2.5 ms,
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ HOST_STEP, HOST_SEQUENCE, EAGER_LAYER = 2.5e-3, 20e-6, 0.35e-3
 REDUCE_LATENCY = 12e-6
 PREFILL_RATE = 0.5
 ENGINE_OVERHEAD = 2.5 * GIB
-_POINTS = 48
+_POINTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,9 @@ class Engine:
         held = self.shape.cache_bytes * (prompt + 0.65 * mean)
         return max(1.0, min(sequences, self.max_sequences, room / held))
 
-    def step_seconds(self, assumed: Assumed, sequences: float, context: float) -> float:
-        """One token of each of so many sequences at a mean context."""
+    def step_seconds(self, sequences: float, context: float, *, reach: float, host_factor: float) -> float:
+        """One token of each of so many sequences at a mean context; kernels `reach` so much of the bandwidth."""
         shape, gpu, tp = self.shape, self.gpu, self.tp
-        reach = assumed("decode bandwidth", BANDWIDTH)
         read = (2 * self._weights_read(sequences) + sequences * context * shape.cache_bytes) / (
             tp * gpu.bandwidth * reach
         )
@@ -62,7 +62,7 @@ class Engine:
         if tp > 1:
             volume = 2 * shape.layers * sequences * shape.width * 2 * 2 * (tp - 1) / tp
             reduced = 2 * shape.layers * REDUCE_LATENCY + volume / gpu.link
-        return max(read, computed) + sampled + host * assumed("host", HOST) + reduced
+        return max(read, computed) + sampled + host * host_factor + reduced
 
     def _weights_read(self, sequences: float) -> float:
         """Parameters read per step: all of a dense model; of experts those that some sequence was sent to."""
@@ -96,18 +96,27 @@ def rollout_seconds(
     steady = max(0.0, sequences - at_once) * mean
     context = prompt + lengths.second_moment / (2 * mean)
     seconds = engine.prefill_seconds(sequences * prompt)
+    step_seconds = functools.partial(
+        engine.step_seconds, reach=assumed("decode bandwidth", BANDWIDTH), host_factor=assumed("host", HOST)
+    )
     if steady:
-        seconds += steady / at_once * engine.step_seconds(assumed, at_once, context)
-    survivors = _residual if steady else _fresh
-    longest = lengths.longest_of(all_sequences)
-    step = longest / _POINTS
-    for i in range(_POINTS):
-        at = (i + 0.5) * step
-        alive = max(1.0, at_once * survivors(lengths, at))
-        seconds += step * engine.step_seconds(
-            assumed, alive, prompt + (at if not steady else context - prompt + at / 2)
-        )
+        seconds += steady / at_once * step_seconds(at_once, context)
+    is_steady = steady > 0
+    step, curve = _tail(lengths, round(all_sequences), is_steady)
+    for at, share in curve:
+        alive = max(1.0, at_once * share)
+        seconds += step * step_seconds(alive, context + at / 2 if is_steady else prompt + at)
     return seconds
+
+
+@functools.lru_cache(maxsize=8192)
+def _tail(
+    lengths: Lengths, all_sequences: int, is_steady: bool
+) -> tuple[float, tuple[tuple[float, float], ...]]:
+    """The width of a step and, at each step, the share of sequences that is still decoded."""
+    survivors = _residual if is_steady else _fresh
+    step = lengths.longest_of(all_sequences) / _POINTS
+    return step, tuple(((i + 0.5) * step, survivors(lengths, (i + 0.5) * step)) for i in range(_POINTS))
 
 
 def _fresh(lengths: Lengths, at: float) -> float:

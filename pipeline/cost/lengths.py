@@ -53,20 +53,22 @@ class Lengths:
 
     def longest_of(self, count: float) -> float:
         """Expected length of the longest of so many independent ones: the integral of 1 − F(x)^count."""
-        if count <= 1:
-            return self.mean
-        step = self.limit / _STEPS
-        inside = [1 - (1 - self.survival((i + 0.5) * step)) ** count for i in range(_STEPS)]
-        return step * math.fsum(inside)
+        return self.mean if count <= 1 else _longest(self, count)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=8192)
+def _longest(lengths: Lengths, count: float) -> float:
+    step = lengths.limit / _STEPS
+    return step * math.fsum(1 - (1 - lengths.survival((i + 0.5) * step)) ** count for i in range(_STEPS))
+
+
+@functools.lru_cache(maxsize=8192)
 def fit_lengths(mean: float, limit: float, variation: float = VARIATION) -> Lengths:
     """The distribution whose cut mean is `mean` (at most 97 % of the limit: then most are cut)."""
     sigma = math.sqrt(math.log1p(variation**2))
     wanted = min(mean, 0.97 * limit)
     low, high = math.log(wanted) - 1.0, math.log(limit) + 8.0
-    for _ in range(60):  # the planner imports no scipy; 60 halvings are exact
+    for _ in range(44):  # the planner imports no scipy; 44 halvings leave a relative 1e-12
         mu = (low + high) / 2
         if Lengths(mu, sigma, limit).mean < wanted:
             low = mu
