@@ -45,6 +45,7 @@ class Rl:
     has_reference: bool = False
     has_old: bool = True
     is_overlapped: bool = False
+    iterations: int = 1
 
     @property
     def devices(self) -> int:
@@ -64,7 +65,7 @@ class Rl:
             self.lengths,
             all_sequences=responses,
         )
-        learned = self._pass(assumed, responses, is_forward=False)
+        learned = self.iterations * self._pass(assumed, responses, is_forward=False)
         checked = (self.has_old + self.has_reference) * self._pass(assumed, responses, is_forward=True)
         sync = SYNC_SECONDS + SYNC_PER_PARAMETER * self.training.shape.parameters
         trained = learned + checked + sync + REWARD_SECONDS * responses

@@ -125,7 +125,8 @@ def schedule(tasks: Sequence[Task], cluster: Cluster) -> Schedule:
     for key, count in waiting.items():
         if count == 0 and key not in skipped:
             enqueue(key)
-    room, now, spans = _Room(cluster), 0.0, {}
+    room, now = _Room(cluster), 0.0
+    spans: dict[str, tuple[float, float]] = {}
     running: list[tuple[float, int, str, list[tuple[int, int]]]] = []
     while True:
         _start(ready, room, now, seconds, running, spans, order)
