@@ -304,6 +304,7 @@ def price_rl(config: RlConfig, work: Work, device: Device, assumed: Assumed) -> 
     prior = response_prior(work.policy.family, work.rows.name, config.max_new_tokens)
     mean = prior.mid * assumed(f"response length, {work.policy.family}, training", ALONG_A_RUN)
     served = config.updates_per_generation * config.iterations
+    responses = config.prompts_per_step * config.rollouts
     run = Rl(
         training=_training(config, device, shape, "rl"),
         engine=engine,
@@ -312,7 +313,7 @@ def price_rl(config: RlConfig, work: Work, device: Device, assumed: Assumed) -> 
         rollouts=config.rollouts,
         prompt_tokens=work.rows.problem + TEMPLATE_TOKENS,
         lengths=fit_lengths(mean, config.max_new_tokens),
-        micro_batch=config.micro_batch or config.prompts_per_step * config.rollouts / config.processes,
+        micro_batch=config.loss_batch or config.micro_batch or responses / config.processes,
         padding="round",
         has_reference=config.kl > 0,
         has_old=served > 1 or is_vllm,
