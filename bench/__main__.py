@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("planning", "dry_run", "training", "data_path", "token_counts")
+NAMES = ("planning", "dry_run", "training", "data_path", "token_counts", "budget")
 
 
 def main(names: list[str]) -> int:

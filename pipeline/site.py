@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from pipeline import project, stages
-from pipeline.errors import Location, SpecErrors, suggest
-from pipeline.locate import PathTuple, read_yaml
+from pipeline.errors import Location, Problem, SpecErrors, suggest
+from pipeline.locate import Document, PathTuple, read_yaml
 from pipeline.store.job import QUIET
 
 DEFAULT = Path("envs/site.yaml")
@@ -65,6 +65,20 @@ class Partitions(SiteModel):
     gpu: str | None = Field(None, description="Partition of jobs with GPUs.")
 
 
+class ClusterModel(SiteModel):
+    """What the cluster offers, for `studyc plan --site`: what a study would cost there."""
+
+    gpu: str = Field(description="GPUs of a node: a name of pipeline/gpus/, e.g. H100.")
+    nodes: int = Field(1, description="Nodes that a study may use at once.", ge=1)
+    node_gpus: int | None = Field(
+        None, description="GPUs of a node; as usual for that GPU when absent.", ge=1
+    )
+    price_per_gpu_hour: float | None = Field(None, description="Price of a GPU-hour, in dollars.", ge=0)
+    fabric_gb_s: float | None = Field(
+        None, description="GB/s between two nodes, all links together; a wide prior when absent.", gt=0
+    )
+
+
 class Site(SiteModel):
     """Everything that depends on where a study runs."""
 
@@ -72,6 +86,9 @@ class Site(SiteModel):
     environments: dict[str, Environment] = Field({}, description="Interpreters by name: training, vllm.")
     stages: dict[str, StageResources] = Field({}, description="Resources by stage; `default` for the rest.")
     partitions: Partitions = Field(Partitions(), description="Partitions by kind of job.")
+    cluster: ClusterModel | None = Field(
+        None, description="GPUs, nodes and prices, for `studyc plan --site FILE`; nothing runs differently."
+    )
     gpu_type: str | None = Field(None, description="GPU type as the cluster's GRES names it, e.g. h100.")
     account: str | None = Field(None, description="Account that jobs are charged to.")
     max_runtime_minutes: int = Field(2_880, description="Longest time limit that the cluster admits.", ge=1)
@@ -139,6 +156,31 @@ def default_site_file() -> Path:
     return DEFAULT if DEFAULT.is_file() else project.FILES / DEFAULT
 
 
+def _values_of(document: Document) -> dict[str, Any]:
+    """A file's values as Snakemake would hand them over: sequences are lists."""
+    found = document.value
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        where = Location(document.file, 1, 1)
+        raise SpecErrors(
+            [Problem("a site file is a mapping", "Write keys such as `results: results`.", where)]
+        )
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+
+
+def read_site_file(path: Path) -> Site:
+    """The site of a file that somebody names; SpecErrors where its values do not fit."""
+    from pipeline.spec.problems import place_in, problems_of
+
+    document = read_yaml(path)
+    values = {key: value for key, value in _values_of(document).items() if key not in CONTROL_KEYS}
+    try:
+        return Site.model_validate(values)
+    except ValidationError as error:
+        raise SpecErrors(problems_of(error, Site, place_in(document), values, where_known="site.")) from None
+
+
 def read_site(config: Mapping[str, Any]) -> Site:
     """The site of a Snakemake configuration, or the default file's; SpecErrors where values do not fit."""
     # Every job holds a site, which was settled when its plan was frozen: none should wait for the spec's words.
@@ -150,7 +192,7 @@ def read_site(config: Mapping[str, Any]) -> Site:
     locate: Callable[[PathTuple, bool], Location] = lambda path, is_key: somewhere
     if not set(values) - {"results"} and default.is_file():
         document = read_yaml(default)
-        values = {**(document.value if isinstance(document.value, dict) else {}), **values}
+        values = {**_values_of(document), **values}
         locate = place_in(document)
     try:
         site = Site.model_validate(values)

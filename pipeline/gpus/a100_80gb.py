@@ -1,0 +1,14 @@
+"""A100-80GB."""
+
+from pipeline.gpus import make_gpu
+
+GPU = make_gpu(
+    "A100-80GB",
+    gib=80,
+    tb_s=2.039,
+    tflops=312,
+    link_gb_s=200,
+    efficiency=(0.55, 0.66, 0.75),
+    node_gpus=8,
+    source="NVIDIA A100 data sheet (2021), SXM4 with NVLink 3",
+)
