@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import Location, Problem
 from pipeline.spec.levels import Problems
@@ -70,7 +71,7 @@ def path_digest(target: Path) -> str:
 def _remembered(cache_file: Path) -> dict[str, tuple[str, str]]:
     """Path → (stamp, digest); nothing where the cache cannot be read."""
     try:
-        cache: dict[str, tuple[str, str]] = json.loads(cache_file.read_text())
+        cache: Any = json.loads(cache_file.read_text())
     except (OSError, ValueError):
         return {}
     return cache if isinstance(cache, dict) else {}
