@@ -138,7 +138,7 @@ class _Measuring(NamedTuple):
             completions = graph.add("sample", config, own, inputs, title, name)
             scores = graph.add("score", score, 0, {"completions": (completions,)}, title, name)
             taken = [analysis for analysis in self.analyses if analysis.is_taken(cell, step, measure.name)]
-            columns = add_measures(graph, taken, completions, policy, title, name)
+            columns = add_measures(graph, taken, completions, policy, title, name) if taken else {}
             unit = Unit(
                 cell=self.levels, replicate=replicate, seed=own, measure=measure.name, policy=policy,
                 completions=completions, scores=scores, analyses=columns, step=step,
