@@ -71,7 +71,12 @@ def fingerprint_payload(settled: Settled, seed: int, inputs: Inputs) -> dict[str
 def fingerprint_of(settled: Settled, seed: int, inputs: Inputs) -> str:
     """The digest of the payload's canonical JSON, put together from parts that are canonical already."""
     roles = ",".join(
-        [f'"{role}":[' + ",".join([f'"{key[-12:]}"' for key in keys]) + "]" for role, keys in inputs]
+        [
+            f'"{role}":["{keys[0][-12:]}"]'  # by far the most
+            if len(keys) == 1
+            else f'"{role}":[' + ",".join([f'"{key[-12:]}"' for key in keys]) + "]"
+            for role, keys in inputs
+        ]
     )
     return digest(
         f'{{"config":{settled.identity},"inputs":{{{roles}}},"scheme":{SCHEME},"seed":{seed},'

@@ -1,10 +1,12 @@
-"""What the demands of lowering are answered with: frozen values."""
+"""What the demands of lowering are answered with.
+
+Named tuples: the planner makes these classes whenever it starts, and a dataclass takes ten times as long.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.locate import PathTuple
 from pipeline.spec.levels import Settings
@@ -23,8 +25,7 @@ Inputs = dict[str, tuple[str, ...]]
 """Role → keys of artifacts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """A dataset artifact and the most rows that it can hold, where that is known."""
 
     key: str
@@ -34,16 +35,14 @@ class Rows:
     """What a policy trained on it is called after: the number of rows of a subset, else the name."""
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """A model from outside: how it is obtained, and the data entries that a tiny one is pretrained on."""
 
     config: StartConfig
     data: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(NamedTuple):
     """A validated level of a training factor: what runs, on how many rows of which data."""
 
     stage: str
@@ -53,8 +52,7 @@ class Training:
     checkpoints: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Protocol:
+class Protocol(NamedTuple):
     """A validated measure: how responses are sampled, to how many problems of which data."""
 
     config: SampleConfig
@@ -64,8 +62,7 @@ class Protocol:
     """The cells (and checkpoints) where it is taken; everywhere when empty."""
 
 
-@dataclass(frozen=True)
-class Judge:
+class Judge(NamedTuple):
     """A resolved judge: what it is called in the study, its configuration, and the policy that answers, if any."""
 
     name: str
@@ -77,8 +74,7 @@ class Judge:
         return {role: (key,), **({"policy": (self.policy,)} if self.policy is not None else {})}
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(NamedTuple):
     """A mapping that several stages share: what errors call it, its settings and its seed."""
 
     label: str

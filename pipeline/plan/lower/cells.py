@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline.plan.cells import Cell, expand_cells, is_selected
 from pipeline.plan.graph import Graph
@@ -16,10 +17,9 @@ from pipeline.plan.lower.answers import Protocol, Rows
 from pipeline.plan.lower.chains import add_checkpoints, train
 from pipeline.plan.lower.demands import At, CellChain, FirstRows
 from pipeline.plan.lower.judges import check_judges
-from pipeline.plan.lower.levels import check_levels
 from pipeline.plan.lower.only import ONLY, note_idle
 from pipeline.plan.lower.policies import check_policies
-from pipeline.plan.lower.recipes import find_protocol
+from pipeline.plan.lower.recipes import check_levels, find_protocol
 from pipeline.plan.lower.resolver import Resolver
 from pipeline.plan.lower.rows import all_rows, rows_for
 from pipeline.plan.lower.rules import RULES
@@ -46,8 +46,7 @@ class Lowered:
     """Name of a data entry → its artifact, as the first cell asks for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Measure:
+class _Measure(NamedTuple):
     """A measure of a cell, the same for all its policies."""
 
     name: str
@@ -113,8 +112,7 @@ def _measures(resolver: Resolver, at: At) -> Iterator[_Measure]:
                 yield _Measure(name, protocol, rows)
 
 
-@dataclass(frozen=True)
-class _Measuring:
+class _Measuring(NamedTuple):
     """Samples the policies of one cell, scores and analyses their responses."""
 
     resolver: Resolver
@@ -140,7 +138,7 @@ class _Measuring:
             completions = graph.add("sample", config, own, inputs, title, name)
             scores = graph.add("score", score, 0, {"completions": (completions,)}, title, name)
             taken = [analysis for analysis in self.analyses if analysis.is_taken(cell, step, measure.name)]
-            columns = add_measures(graph, taken, completions, policy, title, name)
+            columns = add_measures(graph, taken, completions, policy, title, name) if taken else {}
             unit = Unit(
                 cell=self.levels, replicate=replicate, seed=own, measure=measure.name, policy=policy,
                 completions=completions, scores=scores, analyses=columns, step=step,

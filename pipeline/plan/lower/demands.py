@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pipeline.errors import Location
 from pipeline.fingerprint import Config
@@ -29,8 +29,7 @@ class Demand(Generic[T]):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(NamedTuple):
     """Who asks for what the study's own policies make: a cell, and what its replicate's seed changes."""
 
     cell: Cell
@@ -48,28 +47,39 @@ class References:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelOf(Demand[Model]):
-    """The model that a level of the factor `model` names."""
-
-    factor: str
-    level: str
-    references: References
-
-
-@dataclass(frozen=True, slots=True)
-class OutsideModel(Demand[Model]):
-    """The model from outside that an entry of `policies` names."""
-
+class _OfName(Demand[T]):
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingOf(Demand[Training]):
-    """The recipe of a level of a training factor."""
+class _OfEntry(Demand[T]):
+    name: str
+    at: At | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class _OfLevel(Demand[T]):
     factor: str
     level: str
     references: References
+
+
+class ModelOf(_OfLevel[Model]):
+    """The model that a level of the factor `model` names."""
+
+    __slots__ = ()
+
+
+class OutsideModel(_OfName[Model]):
+    """The model from outside that an entry of `policies` names."""
+
+    __slots__ = ()
+
+
+class TrainingOf(_OfLevel[Training]):
+    """The recipe of a level of a training factor."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +98,7 @@ class BaseModel(Demand[str]):
     title: str
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One training of a cell: its recipe and the rows that it asks for (None where it is broken), and its title."""
 
     recipe: Training | None
@@ -97,8 +106,7 @@ class Step:
     title: str
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(NamedTuple):
     """A cell's base model and trainings, the same for all its replicates."""
 
     base: str
@@ -129,26 +137,22 @@ class CheckpointConfig(Demand[Config]):
     step: int
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyLevels(Demand[Mapping[str, str]]):
+class PolicyLevels(_OfName[Mapping[str, str]]):
     """The levels that a policy of the study itself, `{of: {factor: level}}`, names."""
 
-    name: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeNamed(Demand[Judge]):
+class JudgeNamed(_OfName[Judge]):
     """An entry of `judges`."""
 
-    name: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DataEntry(Demand[Rows]):
+class DataEntry(_OfEntry[Rows]):
     """The rows of a data entry: for one asker where the study's own policies make them, else for all."""
 
-    name: str
-    at: At | None = None
+    __slots__ = ()
 
     @property
     def subject(self) -> Hashable:
@@ -156,11 +160,10 @@ class DataEntry(Demand[Rows]):
         return (DataEntry, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Benchmark(Demand[Rows]):
+class Benchmark(_OfName[Rows]):
     """The problems of a benchmark of the catalogue."""
 
-    name: str
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +191,10 @@ class Subset(Demand[Rows]):
     where: Location = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempts(Demand[Rows]):
+class Attempts(_OfEntry[Rows]):
     """What a policy wrote for an entry made by rejection or dialogue, before rows are made of it."""
 
-    name: str
-    at: At | None = None
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

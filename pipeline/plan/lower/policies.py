@@ -7,7 +7,6 @@ not named: so data that it makes are made once per level of whatever else differ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from pipeline.errors import shown, suggest
@@ -49,7 +48,7 @@ def find_policy(resolver: Resolver, name: Any, path: PathTuple, at: At | None = 
         )
         problems.add(path, what, "Name a policy from outside here.")
         return None
-    asked = replace(at, cell=_with_levels(at.cell, levels))
+    asked = at._replace(cell=_with_levels(at.cell, levels))
     return resolver.get(OwnPolicy(asked, frozenset(levels)))
 
 

@@ -8,8 +8,8 @@ configuration has a field of that name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from pipeline import stages
 from pipeline.errors import Problem, suggest
@@ -22,8 +22,7 @@ from pipeline.spec.levels import Settings, inherit, validate_settings
 from pipeline.spec.models import MADE, SET_BY_ENTRY
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """What a kind of entry or filter knows beside the fields of its stages."""
 
     names: tuple[str, ...]
