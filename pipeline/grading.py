@@ -1,4 +1,4 @@
-r"""Is this response right? One grader for measuring, filtering and rewards: Math-Verify in worker processes.
+r"""Is this response right? Graders for measuring, filtering and rewards: Math-Verify in worker processes, and rules of our own.
 
 How the answer is found in a response (`Rule.unboxed` says how far down the list to go):
 
@@ -13,6 +13,22 @@ Rules 2 and 3 read the last 4,000 characters. What was found and the gold answer
 digits, percent-lenient (50\% equals 50 and 0.5), `x = 5` equals 5, strict on variables and intervals. Ours come
 before that: in boxes and golds 1.2e-8 is a power of ten and 10\,000 one number; numbers below 1e-4 are compared by
 their own size, not in decimals; floats that differ by rounding are equal.
+
+All this is the grader `math_verify`. The grader `by_kind` (`Rule.grader`) finds more unboxed answers – <answer> tags, what
+follows "Answer:" and its like in twenty languages, what is bold at the very end (`pipeline.answers.unboxed`) – and compares in
+this order:
+
+1. a gold that says that there is none (proof, notfound, None, null, nan, N/A, nothing) is `gold_unparsable`;
+2. plain integers of at most twelve digits are compared as integers;
+3. signs and layout are written one way: Unicode, full-width digits, bold, dollars, brackets around one number;
+4. both are read as one of: empty set, date, time, numeral with a base, exact number, move at chess, option, order of letters,
+   words, set by a condition, numbers with words or units, list, run of numbers side by side, phrase, algebra
+   (`pipeline.answers.reading`), and compared as what they are (`pipeline.answers.compare`): different kinds that are no algebra
+   never agree; exact numbers agree when equal, at every size; 3 1/2 is three and a half, other numbers side by side are a
+   sequence; 50\% is 50 and 0.5; 1011_2 is 13_8, and 1011 where one side names no base; 3:45 p.m. is 15:45; (B) 12 is right for
+   B and for 12; a number among words is the number, unless a word changes it (at least 20) or both name units that differ;
+5. what is left is algebra: written as Math-Verify reads what it means (`pipeline.answers.algebra`) and compared by it; exact
+   numbers differ where their digits do.
 
 Guarantees: verdicts in the order asked; the same verdict whatever the load of the machine, for the limit
 counts *processor* seconds (with ten times as many wall-clock seconds as a backstop); the kernel ends a
@@ -43,6 +59,7 @@ from typing import IO, Literal, Self
 from pipeline.errors import StageError
 
 Unboxed = Literal["last_number", "answer_phrase", "nothing"]
+Name = Literal["math_verify", "by_kind"]
 Outcome = Literal["right", "wrong", "unparsable", "timeout", "gold_unparsable"]
 
 CHUNK = 16
@@ -50,6 +67,12 @@ CHUNK = 16
 
 BOX_CHARACTERS = 1_000
 """A longer box holds no answer."""
+
+TAIL_CHARACTERS = 4_000
+"""Where unboxed answers are looked for: the end of the response."""
+
+EXTRACTED_CHARACTERS = 500
+"""Longer answers are cut in the report."""
 
 BOXES = 32
 """How many boxes, from the end, are looked at: a response that repeats itself costs no more."""
@@ -69,6 +92,8 @@ class Rule:
 
     unboxed: Unboxed = "last_number"
     gold_first: bool = True
+    grader: Name = "math_verify"
+    """By whose rules: Math-Verify's alone, or each kind of answer as what it is."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +154,32 @@ def grade_integers(response: str, gold: str) -> Verdict | None:
     return Verdict("right" if int(found) == int(expected[1]) else "wrong", found, gold)
 
 
+def find_answer(response: str, unboxed: Unboxed) -> str | None:
+    """The response's final box, else the answer that it states, as far as `unboxed` allows; None without either."""
+    from pipeline.answers.unboxed import find_stated  # not before an answer is graded: planning names rewards
+
+    box = find_box(response)
+    if box is not None or unboxed == "nothing":
+        return box
+    return find_stated(response[-TAIL_CHARACTERS:], is_latex_only=unboxed == "answer_phrase")
+
+
+def grade_plainly(response: str, gold: str, rule: Rule) -> Verdict | None:
+    """The verdict of `by_kind` where no computer algebra is needed for it (pipeline.answers); None otherwise."""
+    from pipeline.answers.compare import compare, is_no_gold
+
+    verdict = grade_integers(response, gold)
+    if verdict is not None:
+        return verdict
+    found = find_answer(response, rule.unboxed)
+    if is_no_gold(gold):
+        return Verdict("gold_unparsable", found, gold)
+    decision = None if found is None else compare(find_box(gold) or gold, found)
+    if found is None or not isinstance(decision, bool):
+        return None
+    return Verdict("right" if decision else "wrong", found[:EXTRACTED_CHARACTERS], gold)
+
+
 class Grader:
     """A pool of grading processes, started when the first response needs one and reused after that.
 
@@ -153,11 +204,17 @@ class Grader:
         """End the processes; the next `grade` starts new ones."""
         _stop_all(self._workers)
 
+    def _grade_here(self, response: str, gold: str) -> Verdict | None:
+        """The verdict where this process can give it, without computer algebra."""
+        if self.rule.grader == "by_kind":
+            return grade_plainly(response, gold, self.rule)
+        return grade_integers(response, gold)
+
     def grade(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         """One verdict per (response, gold), in order."""
         verdicts: dict[int, Verdict] = {}
         for i, (response, gold) in enumerate(pairs):
-            if (verdict := grade_integers(response, gold)) is not None:
+            if (verdict := self._grade_here(response, gold)) is not None:
                 verdicts[i] = verdict
         missing = [i for i in range(len(pairs)) if i not in verdicts]
         chunks = deque(missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK))

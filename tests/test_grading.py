@@ -190,7 +190,7 @@ INTEGER = st.integers(-(10**12) + 1, 10**12 - 1)
 @given(value=INTEGER, other=INTEGER, same=st.booleans(), as_float=st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_the_integer_shortcut_agrees_with_math_verify(value, other, same, as_float):
-    from pipeline.engines.grading.worker import judge
+    from pipeline.engines.grading.by_math_verify import judge
 
     gold = f"{value if same else other}" + (".0" if as_float else "")
     response = rf"thus \boxed{{{value}}}"
@@ -201,7 +201,7 @@ def test_the_integer_shortcut_agrees_with_math_verify(value, other, same, as_flo
 @given(value=st.integers(-2000, 2000), factor=st.sampled_from([1, 10, 100]), zeros=st.integers(0, 6))
 @settings(max_examples=150, deadline=None)
 def test_the_shortcut_agrees_near_percentages_and_long_floats(value, factor, zeros):
-    from pipeline.engines.grading.worker import judge
+    from pipeline.engines.grading.by_math_verify import judge
 
     gold = f"{value * factor}" + ("." + "0" * zeros if zeros else "")
     response = rf"\boxed{{{value}}}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.fingerprint import content
-from pipeline.grading import Rule, Unboxed
+from pipeline.grading import Name, Rule, Unboxed
 from pipeline.rewards._rollouts import Graded, Rollouts
 
 NAME = "accuracy"
@@ -21,12 +21,16 @@ class Params(Graded):
         "answer_phrase",
         describe="Without a box: answer_phrase is LaTeX after 'answer is' (open-r1), last_number anything.",
     )
+    grader: Name = content("math_verify", describe="By whose rules answers are compared, as in `score`.")
 
 
 def make(params: Params) -> Callable[[Rollouts], list[float | None]]:
     """The reward with these parameters."""
 
     def score(rollouts: Rollouts) -> list[float | None]:
-        return [None if c is None else float(c) for c in rollouts.correct(params, Rule(params.unboxed))]
+        return [
+            None if c is None else float(c)
+            for c in rollouts.correct(params, Rule(params.unboxed, grader=params.grader))
+        ]
 
     return score

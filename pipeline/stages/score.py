@@ -11,7 +11,11 @@ from pipeline.stages import Counted, Stage
 class ScoreConfig(Config):
     """Which grader decides, and how long one response may take it."""
 
-    grader: Literal["math_verify"] = content("math_verify", describe="The grader.")
+    grader: Literal["math_verify", "by_kind"] = content(
+        "math_verify",
+        describe="math_verify: Math-Verify's reading; by_kind: each answer is read as what it is (a number, a time, an option, "
+        "words, a list), algebra by Math-Verify.",
+    )
     unboxed: Literal["last_number", "answer_phrase", "nothing"] = content(
         "last_number",
         describe="Where the answer is looked for without a box: LaTeX after 'answer is', or any number.",

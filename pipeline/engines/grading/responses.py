@@ -41,7 +41,7 @@ PROBE = r"\boxed{0}"
 
 def open_grader(config: ScoreConfig) -> Grader:
     """The grader that a scoring configuration asks for; a context manager."""
-    return Grader(config.timeout_seconds, config.processes, Rule(config.unboxed))
+    return Grader(config.timeout_seconds, config.processes, Rule(config.unboxed, grader=config.grader))
 
 
 def grade_in_parts(
