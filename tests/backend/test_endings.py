@@ -19,6 +19,7 @@ from pipeline.plan.freeze import freeze, write_frozen
 from pipeline.plan.frozen import FrozenPlan, read_frozen
 from pipeline.plan.status import failures, state_of
 from pipeline.site import Environment, Site
+from pipeline.store.lock import is_locked
 from tests.support.project import environment
 from tests.support.studies import BASIC
 
