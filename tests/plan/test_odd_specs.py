@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import SpecErrors
 from tests.support.studies import BASIC, compile_text, edited
 
 
@@ -41,3 +42,9 @@ def test_a_mark_at_the_start_of_the_file_changes_nothing(change: str, tmp_path: 
         compile_text(change + BASIC, tmp_path).artifacts.keys()
         == compile_text(BASIC, tmp_path).artifacts.keys()
     )
+
+
+def test_a_published_number_at_a_step_that_is_a_mapping_is_a_message(tmp_path: Path) -> None:
+    row = "published:\n  - {source: x, columns: [accuracy], rows: [{sft: none, step: {a: 1}, values: [1]}]}\n"
+    with pytest.raises(SpecErrors, match=r"step is \{a: 1\}\n.*Write one step"):
+        compile_text(BASIC + row, tmp_path)

@@ -99,6 +99,9 @@ class References:
         if len(self.problems) > before:
             return False
         step = cell.get(STEP)
+        if isinstance(step, Mapping):
+            self.problems.add((*path, STEP), f"step is {shown(step)}", "Write one step, e.g. step: 40.")
+            return False
         found = [c for c in self.cells.match(cell) if (c, step) in self.places]
         if len(found) == 1 or not self.metrics.is_whole:
             return len(found) == 1
