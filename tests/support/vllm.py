@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import ROOT
 
-PYTHON = Path(os.environ.get("STUDYC_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
+PYTHON = Path(os.environ.get("STUDYC_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python")).absolute()
 
 needs_vllm = pytest.mark.skipif(
     not PYTHON.exists(),

@@ -29,10 +29,9 @@ GREEDY = CONFIG.model_copy(update={"samples": 1, "temperature": 0.0})
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from pipeline.engines.sampling import protocol as sampling
-from pipeline.engines.sampling import load
-from pipeline.engines.sampling.protocol import Request, sample_family
 from pipeline.engines import sample
+from pipeline.engines.sampling import load
+from pipeline.engines.sampling.protocol import Request
 from pipeline.engines.sampling.vllm_sampler import VllmSampler
 from pipeline.store.job import Job
 from pipeline.stages.sample import SampleConfig
