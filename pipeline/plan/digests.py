@@ -12,11 +12,11 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import Location, Problem
 from pipeline.spec.levels import Problems
 from pipeline.stages.source import digest_path
+from pipeline.store.atomic import replaced_file
 
 MISSING = "missing"
 
@@ -71,7 +71,7 @@ def path_digest(target: Path) -> str:
 def _remembered(cache_file: Path) -> dict[str, tuple[str, str]]:
     """Path → (stamp, digest); nothing where the cache cannot be read."""
     try:
-        cache: Any = json.loads(cache_file.read_text())
+        cache: object = json.loads(cache_file.read_text())
     except (OSError, ValueError):
         return {}
     return cache if isinstance(cache, dict) else {}
@@ -81,8 +81,7 @@ def _keep(cache_file: Path, cache: Mapping[str, tuple[str, str]]) -> None:
     """Write the cache; a read-only home only makes the next plan slower."""
     try:
         cache_file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = cache_file.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(cache))
-        os.replace(scratch, cache_file)
+        with replaced_file(cache_file) as scratch:
+            scratch.write_text(json.dumps(cache))
     except OSError:
         return

@@ -26,6 +26,6 @@ def mounted(place: Path, options: str) -> Iterator[Path]:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB, where we may mount one (as root, as in CI)."""
-    with mounted(tmp_path / "disk", "size=2m") as place:
+    """A file system of 8 MB, where we may mount one (as root, as in CI)."""
+    with mounted(tmp_path / "disk", "size=8m") as place:
         yield place
