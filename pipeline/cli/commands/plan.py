@@ -26,7 +26,8 @@ def run(options: Namespace) -> int:
     print(counts_table(plan))
     if warning := unpinned_warning(plan):
         print(warning)
-    _print_budgets(budgets)
+    if budgets:
+        _print_budgets(budgets)
     note_no_results(plan.results)
     return 0
 
@@ -48,9 +49,11 @@ def _budget(plan: Plan, file: Path) -> Budget:
 
 def _priced(budgets: list[Budget]) -> dict[str, object]:
     """The budgets for machines; nothing where no site was named."""
+    if not budgets:
+        return {}
     from pipeline.plan.budget_text import budget_json
 
-    return {"budgets": [budget_json(budget) for budget in budgets]} if budgets else {}
+    return {"budgets": [budget_json(budget) for budget in budgets]}
 
 
 def _print_budgets(budgets: list[Budget]) -> None:
