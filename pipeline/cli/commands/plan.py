@@ -15,12 +15,13 @@ if TYPE_CHECKING:  # the help text must not wait for the planner
 
 def run(options: Namespace) -> int:
     """Compile and count; price on each cluster that is named."""
-    from pipeline.cli.text import plan_json
     from pipeline.plan.text import counts_table, unpinned_warning
 
     plan = compile_given(options)
     budgets = [_budget(plan, file) for file in options.site]
     if options.json:
+        from pipeline.cli.text import plan_json
+
         print_json({**plan_json(plan), **_priced(budgets)})
         return 0
     print(counts_table(plan))
