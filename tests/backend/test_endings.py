@@ -119,7 +119,9 @@ def test_an_attempt_that_is_killed_with_its_keeper_is_told_by_status(tmp_path: P
     assert state_of(compile_plan([tmp_path / "study.yaml"], results=tmp_path / "results"), key) == "running"
     os.killpg(job.pid, signal.SIGKILL)
     job.wait()
+    deadline = time.monotonic() + 30
     while is_locked(plan.folder(key)):  # its child is killed as well, and nobody waits for that one
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     assert "ended without a word: killed" in told(tmp_path, key)
 

@@ -100,7 +100,7 @@ def test_a_command_about_the_plan_imports_nothing_heavy(command: str, tmp_path: 
     code, modules = _loaded(_COMMAND, tmp_path, *words)
     assert code == (3 if command == "status" else 0)
     assert not modules & set(HEAVY)
-    assert not [name for name in modules if name.startswith("pipeline.engines.")]
+    assert not [name for name in modules if name.startswith(("pipeline.engines.", "pipeline.cost."))]
 
 
 def test_the_snakefile_side_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_snakefile_side_imports_nothing_heavy(tmp_path: Path) -> None:
     code, modules = _loaded(_SNAKEFILE.format(root=str(ROOT)), tmp_path)
     assert code == 0
     assert not modules & set(HEAVY)
-    assert not [name for name in modules if name.startswith("pipeline.engines.")]
+    assert not [name for name in modules if name.startswith(("pipeline.engines.", "pipeline.cost."))]
 
 
 def test_a_job_reads_its_plan_without_the_planner_and_without_the_stages(tmp_path: Path) -> None:

@@ -5,12 +5,11 @@ What is algebra is left to Math-Verify, written so that it reads what is meant; 
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any
 
 from math_verify import verify
-from sympy import Expr, Float, I, Pow, Rational, UnevaluatedExpr
+from sympy import Expr, Float, I, Pow, Rational
 
 from pipeline.answers.algebra import write_for_algebra, write_in_radians
 from pipeline.answers.compare import compare, is_no_gold
@@ -19,12 +18,12 @@ from pipeline.engines.grading.by_math_verify import (
     BOXED,
     DIGITS,
     DOLLAR,
-    DOLLARS,
-    FLOAT_NOISE,
-    HALF_OF_SIX_DECIMALS,
     SMALL,
     UNBOXED,
+    are_numbers,
+    compare_numbers,
     parse_as,
+    parse_gold,
     write_numbers_plainly,
 )
 from pipeline.grading import EXTRACTED_CHARACTERS, TAIL_CHARACTERS, Outcome, Unboxed, find_answer, find_box
@@ -72,21 +71,6 @@ def judge_algebra(
     return ("right" if right else "wrong"), extracted and extracted[:EXTRACTED_CHARACTERS]
 
 
-def parse_gold(gold: str) -> list[Any]:
-    r"""The gold answer as Math-Verify objects and their text; empty where it is no mathematics.
-
-    A bare answer is read as LaTeX ("\\frac12", "(1, 2]", "20 $cm^2$"); a box, or words around dollars, are
-    read like a response.
-    """
-    text = gold.strip()
-    box = find_box(text)
-    if box is None and "$" in text and re.search("[A-Za-z]{2}", DOLLARS.sub("", text)):
-        found = parse_as(text, UNBOXED["last_number"])
-    else:
-        found = _parse_boxed(box or text)
-    return found if any(not isinstance(item, str) for item in found) else []
-
-
 def parse_response(response: str, unboxed: Unboxed) -> list[Any]:
     """The response's answer as Math-Verify objects and their text; empty where none is found."""
     answer = find_answer(response, unboxed)
@@ -107,30 +91,14 @@ def _agree_as_complex(first: list[Any], second: list[Any]) -> bool:
 
 
 def _compare_numbers(gold: Any, answer: Any) -> bool | None:
-    """Whether two numbers agree where Math-Verify's absolute tolerances mislead; None where they serve.
-
-    It compares six decimals, or cuts differences off at some 1e-15: of small numbers all would be equal. Below 1e-4
-    floats agree to a relative 5e-3 (what six decimals mean there), exact numbers exactly. And where it compares
-    exactly, the rounding of floats would count: 8.7·10^8 is 869999999.9999999.
-    """
-    numbers = (gold, answer)
-    if not all(isinstance(one, Expr) and one.is_number and not one.has(UnevaluatedExpr) for one in numbers):
-        return None
-    is_exact = not any(one.has(Float) for one in numbers)
+    """As `by_math_verify.compare_numbers`, but exact numbers that differ in some digit differ, at every size."""
+    is_exact = are_numbers(gold, answer) and not (gold.has(Float) or answer.has(Float))
     try:
-        expected = gold.evalf(DIGITS)
-        if not expected:
-            return None
-        if is_exact and abs(expected) >= SMALL:
-            return None if _agree_in_digits(gold, answer) else False
-        apart = abs((answer.evalf(DIGITS) - expected) / expected)
-        if not is_exact and apart < FLOAT_NOISE:
-            return True
-        if abs(expected) < SMALL:
-            return bool(apart < (10.0 ** (5 - DIGITS) if is_exact else HALF_OF_SIX_DECIMALS / SMALL))
+        if is_exact and abs(gold.evalf(DIGITS)) >= SMALL and not _agree_in_digits(gold, answer):
+            return False
     except Exception:  # sympy raises whatever a division by zero, or comparing what is no number, leads it to
         return None
-    return None
+    return compare_numbers(gold, answer)
 
 
 def _agree_in_digits(gold: Any, answer: Any) -> bool:
@@ -154,7 +122,7 @@ def _count_digits(expression: Any) -> int:
 @lru_cache(maxsize=256)
 @lru_cache(maxsize=256)
 def _cached_gold(gold: str) -> tuple[Any, ...]:
-    return tuple(parse_gold(gold))
+    return tuple(parse_gold(gold, _parse_boxed))
 
 
 def _parse_boxed(content: str) -> list[Any]:

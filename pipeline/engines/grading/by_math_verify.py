@@ -3,6 +3,7 @@ r"""Grader `math_verify`: Math-Verify's own reading and comparison, with what it
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -30,18 +31,18 @@ UNBOXED = {
 }
 
 
-def parse_gold(gold: str) -> list[Any]:
+def parse_gold(gold: str, read_box: Callable[[str], list[Any]]) -> list[Any]:
     r"""The gold answer as Math-Verify objects and their text; empty where it is no mathematics.
 
-    A bare answer is read as LaTeX ("\\frac12", "(1, 2]", "20 $cm^2$"); a box, or words around dollars, are
-    read like a response.
+    A bare answer is read as LaTeX ("\\frac12", "(1, 2]", "20 $cm^2$") by `read_box`; a box, or words around dollars,
+    are read like a response.
     """
     text = gold.strip()
     box = find_box(text)
     if box is None and "$" in text and re.search("[A-Za-z]{2}", DOLLARS.sub("", text)):
         found = parse_as(text, UNBOXED["last_number"])
     else:
-        found = _parse_boxed(box or text)
+        found = read_box(box or text)
     return found if any(not isinstance(item, str) for item in found) else []
 
 
@@ -64,24 +65,28 @@ def judge(response: str, gold: str, *, unboxed: Unboxed, gold_first: bool) -> tu
     if not answer:
         return "unparsable", None
     first, second = (list(reference), answer) if gold_first else (answer, list(reference))
-    right = _compare_numbers(reference[0], answer[0])
+    right = compare_numbers(reference[0], answer[0])
     if right is None:
         right = verify(first, second, timeout_seconds=None)
     extracted = find_box(response) or next((item for item in answer if isinstance(item, str)), None)
     return ("right" if right else "wrong"), extracted and extracted[:EXTRACTED_CHARACTERS]
 
 
-def _compare_numbers(gold: Any, answer: Any) -> bool | None:
+def are_numbers(*read: Any) -> bool:
+    """Whether all that was read are numbers, and none was left as it is written."""
+    return all(isinstance(one, Expr) and one.is_number and not one.has(UnevaluatedExpr) for one in read)
+
+
+def compare_numbers(gold: Any, answer: Any) -> bool | None:
     """Whether two numbers agree where Math-Verify's absolute tolerances mislead; None where they serve.
 
     It compares six decimals, or cuts differences off at some 1e-15: of small numbers all would be equal. Below 1e-4
     floats agree to a relative 5e-3 (what six decimals mean there), exact numbers exactly. And where it compares
     exactly, the rounding of floats would count: 8.7·10^8 is 869999999.9999999.
     """
-    numbers = (gold, answer)
-    if not all(isinstance(one, Expr) and one.is_number and not one.has(UnevaluatedExpr) for one in numbers):
+    if not are_numbers(gold, answer):
         return None
-    is_exact = not any(one.has(Float) for one in numbers)
+    is_exact = not (gold.has(Float) or answer.has(Float))
     try:
         expected = gold.evalf(DIGITS)
         if not expected or (is_exact and abs(expected) >= SMALL):
@@ -98,7 +103,7 @@ def _compare_numbers(gold: Any, answer: Any) -> bool | None:
 
 @lru_cache(maxsize=256)
 def _cached_gold(gold: str) -> tuple[Any, ...]:
-    return tuple(parse_gold(gold))
+    return tuple(parse_gold(gold, _parse_boxed))
 
 
 def _parse_boxed(content: str) -> list[Any]:
